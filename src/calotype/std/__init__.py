@@ -1,0 +1,1 @@
+"""What every package may use: errors, deadlines, units. Imports nothing of Calotype."""
