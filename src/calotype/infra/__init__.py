@@ -1,0 +1,1 @@
+"""The data plane: plain typed packages, each usable without Django set up."""
