@@ -73,7 +73,9 @@ def load(data: Path) -> Site:
     try:
         site = msgspec.toml.decode(path.read_bytes(), type=Site)
     except FileNotFoundError:
-        raise ConfigInvalid(f"{path} is not there: run `./calotype up --data {data}` once to make it") from None
+        raise ConfigInvalid(
+            f"{path} is not there: run `./calotype up --data {data}` once to make it"
+        ) from None
     except msgspec.DecodeError as error:
         raise ConfigInvalid(f"{path}: {error}") from None
     missing = {"default", "sessions"} - site.databases.keys()

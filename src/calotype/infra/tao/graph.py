@@ -1,0 +1,339 @@
+"""The graph: TAO's API over logical shards.
+
+Every call is async and belongs to the deadline of its work (`std.deadline`). Reads of one turn of the event loop
+coalesce into one statement per physical server. A write is durable when its call returns; the inverse of an edge is
+normally there too, and otherwise follows within about a second (docs/tao.md).
+
+Ids from outside may be anything: reads of ids whose shard does not exist find nothing; writes raise `AbsentShard`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from calotype.infra.ids import shard_of
+from calotype.infra.shards import Pool, Shards
+from calotype.infra.tao import reads
+from calotype.infra.tao.batching import Batcher
+from calotype.infra.tao.reads import CountRow, EdgeKey, ListKey, ObjectRow, RangeKey
+from calotype.infra.tao.relay import relay
+from calotype.infra.tao.types import FIRST, LIST_LIMIT, START, Association, Cursor, Edge, Node, type_of
+from calotype.infra.tao.writes import (
+    EDGE_BATCH,
+    EdgeWritten,
+    VersionConflict,
+    Writes,
+    forward,
+    on_connection,
+)
+from calotype.std.errors import NotFound
+
+OLDEST = -(1 << 63)
+
+
+class ObjectMissing(NotFound):
+    """There is no object of that type with that id."""
+
+    code = "object_missing"
+
+
+class Graph:
+    """One a process. `shards` must be entered (`async with`) and outlive it."""
+
+    def __init__(self, shards: Shards) -> None:
+        self.shards = shards
+        self._objects: Batcher[int, ObjectRow] = Batcher(reads.objects)
+        self._counts: Batcher[ListKey, CountRow] = Batcher(reads.counts)
+        self._edges: Batcher[EdgeKey, Edge] = Batcher(reads.edges)
+        self._ranges: Batcher[RangeKey, list[Edge]] = Batcher(reads.ranges)
+
+    # Objects
+
+    async def obj_get[T](self, struct: type[T], id_: int) -> Node[T] | None:
+        """The object, or None when there is none of this type."""
+        return (await self.obj_get_many(struct, (id_,))).get(id_)
+
+    async def obj_get_many[T](self, struct: type[T], ids: Iterable[int]) -> dict[int, Node[T]]:
+        """Those of the objects that exist and are of this type, by id."""
+        kind = type_of(struct)
+        rows = await self._ask(
+            self._objects, kind.partition, [(shard_of(id_), id_) for id_ in dict.fromkeys(ids)]
+        )
+        return {
+            id_: Node(id_, row.version, row.created, row.updated, kind.decode(row.data))
+            for id_, row in rows.items()
+            if row.otype == kind.number
+        }
+
+    async def obj_add[T](self, data: T, *, shard: int, id_: int | None = None) -> Node[T]:
+        """Add an object on a logical shard, with a new id of it unless `id_` was made before (`Shards.next_ids`)."""
+        return await self._writes(type_of(type(data)).partition, shard).obj_add(data, shard, id_)
+
+    async def obj_add_many[T](self, struct: type[T], rows: Sequence[tuple[int, T]]) -> list[Node[T]]:
+        """Add many objects given as (shard, data), in that order. One transaction a server, not one for all."""
+        kind = type_of(struct)
+        by_shard: dict[int, list[int]] = defaultdict(list)
+        for at, (shard, _) in enumerate(rows):
+            by_shard[shard].append(at)
+        ids: dict[int, int] = {}
+        for shard, places in by_shard.items():
+            ids.update(zip(places, await self.shards.next_ids(shard, len(places)), strict=True))
+        by_pool: dict[Pool, list[int]] = defaultdict(list)
+        for at, (shard, _) in enumerate(rows):
+            by_pool[self.shards.pool(kind.partition, shard)].append(at)
+        made: dict[int, Node[T]] = {}
+        for pool, places in by_pool.items():
+            nodes = await Writes(self.shards, pool, pool.write).obj_add_many(
+                kind, [(ids[at], rows[at][1]) for at in places]
+            )
+            made.update(zip(places, nodes, strict=True))
+        return [made[at] for at in range(len(rows))]
+
+    async def obj_update[T](
+        self, struct: type[T], id_: int, *, if_version: int | None = None, **changes: object
+    ) -> Node[T]:
+        """Change fields of an object and answer what it is now.
+
+        Raises `ObjectMissing`; with `if_version`, `VersionConflict` when another write came first.
+        """
+        node = await self._writes(type_of(struct).partition, shard_of(id_)).obj_update(
+            struct, id_, changes, if_version
+        )
+        if node is not None:
+            return node
+        if if_version is not None and await self.obj_get(struct, id_) is not None:
+            raise VersionConflict(
+                f"{struct.__name__} {id_} is no longer at version {if_version}: read it again"
+            )
+        raise ObjectMissing(f"there is no {struct.__name__} {id_}")
+
+    async def obj_delete(self, struct: type[Any], id_: int) -> bool:
+        """Delete an object; False when it was not there. Its edges vanish from reads of objects now, from lists soon after."""
+        partition, shard = type_of(struct).partition, shard_of(id_)
+        if self.shards.find(partition, shard) is None:
+            return False
+        return await self._writes(partition, shard).obj_delete(struct, id_)
+
+    async def obj_update_many[T](
+        self, struct: type[T], changes: Mapping[int, dict[str, object]]
+    ) -> dict[int, Node[T]]:
+        """Change many objects, each a write of its own; those that exist, as they are now."""
+        done: dict[int, Node[T]] = {}
+        for id_, fields in changes.items():
+            write = self._writes(type_of(struct).partition, shard_of(id_))
+            if node := await write.obj_update(struct, id_, fields, None):
+                done[id_] = node
+        return done
+
+    async def obj_delete_many(self, struct: type[Any], ids: Iterable[int]) -> int:
+        """Delete many objects, each a write of its own; how many were there."""
+        return sum([await self.obj_delete(struct, id_) for id_ in ids])
+
+    # Associations: reads
+
+    async def assoc_get(
+        self, assoc: Association, id1: int, id2s: Iterable[int], *, high: int = FIRST, low: int = OLDEST
+    ) -> list[Edge]:
+        """Those of id1's associations that lead to one of `id2s` and lie in [low, high], newest first."""
+        found = await self.assoc_get_many(assoc, [(id1, id2) for id2 in id2s])
+        edges = [edge for edge in found.values() if low <= edge.time <= high]
+        return sorted(edges, key=lambda edge: edge.cursor, reverse=True)
+
+    async def assoc_get_many(
+        self, assoc: Association, pairs: Iterable[tuple[int, int]]
+    ) -> dict[tuple[int, int], Edge]:
+        """The associations that exist among these (id1, id2)."""
+        keys = [(shard_of(id1), (id1, assoc.number, id2)) for id1, id2 in dict.fromkeys(pairs)]
+        rows = await self._ask(self._edges, assoc.partition, keys)
+        return {(key[0], key[2]): edge for key, edge in rows.items()}
+
+    async def assoc_count(self, assoc: Association, id1: int) -> int:
+        """How long the list is: exact."""
+        return (await self.assoc_count_many(assoc, (id1,)))[id1]
+
+    async def assoc_count_many(self, assoc: Association, id1s: Iterable[int]) -> dict[int, int]:
+        """The lengths of many lists, by id1; an empty list counts 0."""
+        id1s = dict.fromkeys(id1s)
+        keys = [(shard_of(id1), (id1, assoc.number)) for id1 in id1s]
+        rows = await self._ask(self._counts, assoc.partition, keys)
+        return {id1: rows[id1, assoc.number].length if (id1, assoc.number) in rows else 0 for id1 in id1s}
+
+    async def assoc_range(
+        self, assoc: Association, id1: int, offset: int, limit: int, *, before: Cursor = START
+    ) -> list[Edge]:
+        """`limit` associations of a list, newest first, from position `offset` after the cursor `before`."""
+        return (await self.assoc_range_many(assoc, {id1: before}, limit, offset=offset))[id1]
+
+    async def assoc_range_many(
+        self,
+        assoc: Association,
+        id1s: Mapping[int, Cursor] | Iterable[int],
+        limit: int,
+        *,
+        offset: int = 0,
+        low: int = OLDEST,
+    ) -> dict[int, list[Edge]]:
+        """The newest associations of many lists, each from its own cursor."""
+        starts = id1s if isinstance(id1s, Mapping) else dict.fromkeys(id1s, START)
+        skip, amount = _clip(offset, limit)
+        asked = {
+            id1: RangeKey(id1, assoc.number, before[0], before[1], low, skip, amount)
+            for id1, before in starts.items()
+        }
+        if amount == 0:
+            return {id1: [] for id1 in asked}
+        rows = await self._ask(
+            self._ranges, assoc.partition, [(shard_of(id1), key) for id1, key in asked.items()]
+        )
+        return {id1: rows.get(key, []) for id1, key in asked.items()}
+
+    async def assoc_time_range(
+        self, assoc: Association, id1: int, high: int, low: int, limit: int
+    ) -> list[Edge]:
+        """Associations with low <= time <= high, newest first."""
+        return (await self.assoc_time_range_many(assoc, (id1,), high, low, limit))[id1]
+
+    async def assoc_time_range_many(
+        self, assoc: Association, id1s: Iterable[int], high: int, low: int, limit: int
+    ) -> dict[int, list[Edge]]:
+        """The same of many lists."""
+        return await self.assoc_range_many(assoc, dict.fromkeys(id1s, (high, FIRST)), limit, low=low)
+
+    async def assoc_merge(
+        self, assoc: Association, id1s: Iterable[int], limit: int, *, before: Cursor = START
+    ) -> list[tuple[int, Edge]]:
+        """The newest associations of all these lists merged into one, as (id1, edge): one statement a physical server."""
+        by_pool: dict[Pool, list[int]] = defaultdict(list)
+        for id1 in dict.fromkeys(id1s):
+            if pool := self.shards.find(assoc.partition, shard_of(id1)):
+                by_pool[pool].append(id1)
+        amount = min(limit, LIST_LIMIT)
+        pending = [
+            reads.merged(pool, some, assoc.number, before[0], before[1], amount)
+            for pool, some in by_pool.items()
+        ]
+        found = [row for rows in await asyncio.gather(*pending) for row in rows]
+        return sorted(found, key=lambda row: row[1].cursor, reverse=True)[:amount]
+
+    # Associations: writes
+
+    async def assoc_add(
+        self,
+        assoc: Association,
+        id1: int,
+        id2: int,
+        *,
+        time: int | None = None,
+        data: msgspec.Struct | None = None,
+    ) -> EdgeWritten:
+        """Add an association and its inverse. One that is there already with this data stays as it is, its time too
+        unless `time` (ms since 1970) asks for another; `changed` tells."""
+        return await self._edge(assoc, id1, id2, time=time, data=_encode(data), present=True)
+
+    async def assoc_del(self, assoc: Association, id1: int, id2: int) -> EdgeWritten:
+        """Delete an association and its inverse; `changed` is False when it was not there."""
+        return await self._edge(assoc, id1, id2, time=None, data=None, present=False)
+
+    async def assoc_add_many(self, assoc: Association, rows: Sequence[tuple[int, Edge]]) -> list[bool]:
+        """Add many associations given as (id1, edge); `edge.time` 0 means now. Which of them changed anything.
+
+        One transaction for each 500 of a server: a failure leaves the earlier ones done, and repeating is harmless.
+        """
+        return await self._edge_batches(assoc, rows, present=True)
+
+    async def assoc_del_many(self, assoc: Association, pairs: Sequence[tuple[int, int]]) -> list[bool]:
+        """Delete many associations given as (id1, id2); which of them were there."""
+        return await self._edge_batches(assoc, [(id1, Edge(id2, 0, 0)) for id1, id2 in pairs], present=False)
+
+    async def assoc_change_type(self, old: Association, new: Association, id1: int, id2: int) -> EdgeWritten:
+        """Turn an association into one of another type with the same time and data, in one transaction.
+
+        Raises `ObjectMissing` when there is none to turn.
+        """
+        edge = (await self.assoc_get_many(old, [(id1, id2)])).get((id1, id2))
+        if edge is None:
+            raise ObjectMissing(f"there is no {old.name} from {id1} to {id2}")
+        async with self.transaction(new.partition, shard_of(id1)) as write:
+            await write.edge(old, id1, id2, time=None, data=None, present=False)
+            return await write.edge(new, id1, id2, time=edge.time, data=edge.data, present=True)
+
+    @asynccontextmanager
+    async def transaction(self, partition: str, shard: int) -> AsyncIterator[Writes]:
+        """Writes that commit together at the end of the block, all on the server of this partition and shard.
+
+        One on another server raises `CrossServerWrite`; an exception undoes all of them.
+        """
+        pool = self.shards.pool(partition, shard)
+        async with pool.connection() as connection:
+            write = Writes(self.shards, pool, on_connection(pool, connection))
+            async with connection.transaction():
+                yield write
+        await relay(self.shards, write.messages)
+
+    def _writes(self, partition: str, shard: int) -> Writes:
+        """Writes that commit one by one."""
+        pool = self.shards.pool(partition, shard)
+        return Writes(self.shards, pool, pool.write)
+
+    async def _edge(
+        self, assoc: Association, id1: int, id2: int, *, time: int | None, data: bytes | None, present: bool
+    ) -> EdgeWritten:
+        self.shards.pool(
+            assoc.partition, shard_of(id2)
+        )  # an absent id2 is refused before anything is written
+        writes = self._writes(assoc.partition, shard_of(id1))
+        written = await writes.edge(assoc, id1, id2, time=time, data=data, present=present)
+        await relay(self.shards, writes.messages)
+        return written
+
+    async def _edge_batches(
+        self, assoc: Association, rows: Sequence[tuple[int, Edge]], *, present: bool
+    ) -> list[bool]:
+        by_pool: dict[Pool, list[int]] = defaultdict(list)
+        for at, (id1, edge) in enumerate(rows):
+            self.shards.pool(assoc.partition, shard_of(edge.id2))
+            by_pool[self.shards.pool(forward(assoc).partition, shard_of(id1))].append(at)
+        changed = [False] * len(rows)
+        for pool, places in by_pool.items():
+            for start in range(0, len(places), EDGE_BATCH):
+                some = places[start : start + EDGE_BATCH]
+                writes = Writes(self.shards, pool, pool.write)
+                done = await writes.edges(assoc, [rows[at] for at in some], present=present)
+                for at, did_change in zip(some, done, strict=True):
+                    changed[at] = did_change
+                await relay(self.shards, writes.messages)
+        return changed
+
+    async def _ask[K, V](
+        self, batcher: Batcher[K, V], partition: str, keys: Sequence[tuple[int, K]]
+    ) -> dict[K, V]:
+        """Ask each key's server, all at once; keys of absent shards have no answer. `keys` are (shard, key)."""
+        by_pool: dict[Pool, list[K]] = {}
+        for shard, key in keys:
+            pool = self.shards.find(partition, shard)
+            if pool is not None:
+                by_pool.setdefault(pool, []).append(key)
+        waiting = [(batcher.ask(pool, some), some) for pool, some in by_pool.items()]
+        found: dict[K, V] = {}
+        for answer, some in waiting:
+            rows = await answer
+            for key in some:
+                if key in rows:
+                    found[key] = rows[key]
+        return found
+
+
+def _clip(offset: int, limit: int) -> tuple[int, int]:
+    """Keep a range inside the first 6,000 of its list."""
+    skip = min(max(offset, 0), LIST_LIMIT)
+    return skip, min(max(limit, 0), LIST_LIMIT - skip)
+
+
+def _encode(data: msgspec.Struct | None) -> bytes | None:
+    return None if data is None else msgspec.json.encode(data)

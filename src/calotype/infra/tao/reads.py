@@ -1,0 +1,147 @@
+"""The graph's read statements: each reads any number of keys of one physical server.
+
+Statements name the partitioned parents and join them with a list of keys, so their number does not grow with the
+logical shards (docs/shards.md has the figures). One key alone takes a cheaper form of the same statement.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from calotype.infra.ids import shard_of
+from calotype.infra.shards import Pool
+from calotype.infra.tao.types import Edge
+
+
+class ObjectRow(NamedTuple):
+    otype: int
+    version: int
+    created: int
+    updated: int
+    data: bytes
+
+
+class RangeKey(NamedTuple):
+    """A slice of an association list: those strictly before (time, id2) and not older than `low`."""
+
+    id1: int
+    atype: int
+    before_time: int
+    before_id2: int
+    low: int
+    offset: int
+    limit: int
+
+
+class CountRow(NamedTuple):
+    length: int
+    version: int
+
+
+EdgeKey = tuple[int, int, int]
+"""(id1, atype, id2)"""
+ListKey = tuple[int, int]
+"""(id1, atype)"""
+
+_OBJECT = """
+select id, otype, version, created, updated, data from objects where shard = $1 and id = $2
+"""
+_OBJECTS = """
+select o.id, o.otype, o.version, o.created, o.updated, o.data
+from unnest($1::int[], $2::bigint[]) k (shard, id) join objects o on (o.shard, o.id) = (k.shard, k.id)
+"""
+_COUNT = """
+select id1, atype, count, version from association_counts where shard = $1 and id1 = $2 and atype = $3
+"""
+_COUNTS = """
+select c.id1, c.atype, c.count, c.version
+from unnest($1::int[], $2::bigint[], $3::int[]) k (shard, id1, atype)
+join association_counts c on (c.shard, c.id1, c.atype) = (k.shard, k.id1, k.atype)
+"""
+_EDGES = """
+select a.id1, a.atype, a.id2, a.time, a.version, a.data
+from unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[]) k (shard, id1, atype, id2)
+join associations a on (a.shard, a.id1, a.atype, a.id2) = (k.shard, k.id1, k.atype, k.id2)
+where not a.deleted
+"""
+_RANGE = """
+select id2, time, version, data from associations
+where shard = $1 and id1 = $2 and atype = $3 and not deleted and (time, id2) < ($4, $5) and time >= $6
+order by time desc, id2 desc offset $7 limit $8
+"""
+_RANGES = """
+select k.n, a.id2, a.time, a.version, a.data
+from unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[])
+    with ordinality k (shard, id1, atype, before_time, before_id2, low, skip, amount, n),
+lateral (
+    select id2, time, version, data from associations a
+    where a.shard = k.shard and a.id1 = k.id1 and a.atype = k.atype and not a.deleted
+        and (a.time, a.id2) < (k.before_time, k.before_id2) and a.time >= k.low
+    order by time desc, id2 desc offset k.skip limit k.amount
+) a
+"""
+_MERGE = """
+select a.id1, a.id2, a.time, a.version, a.data
+from unnest($1::int[], $2::bigint[]) k (shard, id1),
+lateral (
+    select id1, id2, time, version, data from associations a
+    where a.shard = k.shard and a.id1 = k.id1 and a.atype = $3 and not a.deleted and (a.time, a.id2) < ($4, $5)
+    order by time desc, id2 desc limit $6
+) a
+order by a.time desc, a.id2 desc limit $6
+"""
+
+
+async def objects(pool: Pool, ids: list[int]) -> dict[int, ObjectRow]:
+    if len(ids) == 1:
+        rows = await pool.fetch(_OBJECT, shard_of(ids[0]), ids[0])
+    else:
+        rows = await pool.fetch(_OBJECTS, [shard_of(id_) for id_ in ids], ids)
+    return {row[0]: ObjectRow(row[1], row[2], row[3], row[4], row[5]) for row in rows}
+
+
+async def counts(pool: Pool, keys: list[ListKey]) -> dict[ListKey, CountRow]:
+    if len(keys) == 1:
+        id1, atype = keys[0]
+        rows = await pool.fetch(_COUNT, shard_of(id1), id1, atype)
+    else:
+        rows = await pool.fetch(
+            _COUNTS,
+            [shard_of(id1) for id1, _ in keys],
+            [id1 for id1, _ in keys],
+            [atype for _, atype in keys],
+        )
+    return {(row[0], row[1]): CountRow(row[2], row[3]) for row in rows}
+
+
+async def edges(pool: Pool, keys: list[EdgeKey]) -> dict[EdgeKey, Edge]:
+    rows = await pool.fetch(
+        _EDGES,
+        [shard_of(key[0]) for key in keys],
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        [key[2] for key in keys],
+    )
+    return {(row[0], row[1], row[2]): Edge(row[2], row[3], row[4], row[5]) for row in rows}
+
+
+async def ranges(pool: Pool, keys: list[RangeKey]) -> dict[RangeKey, list[Edge]]:
+    if len(keys) == 1:
+        (key,) = keys
+        one = await pool.fetch(_RANGE, shard_of(key.id1), *key)
+        return {key: [Edge(row[0], row[1], row[2], row[3]) for row in one]}
+    found: dict[RangeKey, list[Edge]] = {key: [] for key in keys}
+    rows = await pool.fetch(_RANGES, [shard_of(key.id1) for key in keys], *map(list, zip(*keys, strict=True)))
+    for row in rows:
+        found[keys[row[0] - 1]].append(Edge(row[1], row[2], row[3], row[4]))
+    return found
+
+
+async def merged(
+    pool: Pool, id1s: list[int], atype: int, before_time: int, before_id2: int, limit: int
+) -> list[tuple[int, Edge]]:
+    """The newest `limit` associations of all these lists together, as (id1, edge)."""
+    rows = await pool.fetch(
+        _MERGE, [shard_of(id1) for id1 in id1s], id1s, atype, before_time, before_id2, limit
+    )
+    return [(row[0], Edge(row[1], row[2], row[3], row[4])) for row in rows]
