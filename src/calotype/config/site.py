@@ -68,6 +68,18 @@ def new_secret() -> str:
 
 
 def load(data: Path) -> Site:
+    """The site as this process must see it: the file, and what `calotype up` was told for this run only."""
+    site = read(data)
+    said = {key: os.environ.get(f"CALOTYPE_{key.upper()}") for key in ("host", "port", "workers")}
+    try:
+        web = msgspec.convert({key: value for key, value in said.items() if value}, Web, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigInvalid(f"CALOTYPE_HOST, CALOTYPE_PORT or CALOTYPE_WORKERS: {error}") from None
+    overridden = {key: getattr(web, key) for key, value in said.items() if value}
+    return msgspec.structs.replace(site, web=msgspec.structs.replace(site.web, **overridden))
+
+
+def read(data: Path) -> Site:
     """Read DATA/calotype.toml. Raises `ConfigInvalid` with the file, the key and what is wrong with it."""
     path = data / FILE
     try:

@@ -79,13 +79,15 @@ def _order(file: Traversable) -> tuple[str, bool]:
 
 async def migrate(placement: Placement, servers: Mapping[str, str], progress: Progress) -> int:
     """Bring every server and every logical shard up to date; the number of steps that were still to do."""
-    plans = [(name, dsn, await _pending(dsn, _shards_of(placement, name))) for name, dsn in servers.items()]
+    plans = [
+        (name, dsn, await _pending(name, dsn, _shards_of(placement, name))) for name, dsn in servers.items()
+    ]
     total = sum(len(pending) for _, _, pending in plans)
     done = 0
     for name, dsn, pending in plans:
         if not pending:
             continue
-        connection: Connection = await asyncpg.connect(dsn, timeout=30)
+        connection = await _connect(name, dsn)
         try:
             await connection.execute("select pg_advisory_lock($1)", LOCK_KEY)
             for step in pending:
@@ -101,10 +103,20 @@ def _shards_of(placement: Placement, server: str) -> set[int]:
     return {shard for shards in placement.servers.values() for shard, at in shards.items() if at == server}
 
 
-async def _pending(dsn: str, shards: set[int]) -> list[Step]:
-    connection: Connection = await asyncpg.connect(dsn, timeout=30)
+async def _connect(server: str, dsn: str) -> Connection:
     try:
-        await connection.execute(BOOKKEEPING)
+        return await asyncpg.connect(dsn, timeout=30)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise MigrationFailed(f"{server} cannot be reached: {str(error) or type(error).__name__}") from error
+
+
+async def _pending(server: str, dsn: str, shards: set[int]) -> list[Step]:
+    connection = await _connect(server, dsn)
+    try:
+        # "if not exists" is no lock: two that create the same at once can both find it missing.
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
+            await connection.execute(BOOKKEEPING)
         done = {
             (row[0], row[1])
             for row in await connection.fetch("select shard, name from calotype_migrations.done")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,9 +17,13 @@ import asyncpg
 
 from calotype.std.errors import CalotypeError, NotFound
 
+log = logging.getLogger(__name__)
+
 POLL_S = 30.0
 RECONNECT_S = 0.5
+ANSWER_S = 10.0
 CHANNEL = "calotype_placement"
+FIRST_VERSION = 1
 
 SCHEMA = """
 create schema if not exists calotype_control;
@@ -26,7 +31,8 @@ create table if not exists calotype_control.placement (
     partition text not null,
     shard int not null check (shard between 0 and 8191),
     server text not null,
-    version bigint not null,
+    version bigint not null,  -- of the map in which this row was last changed
+    since bigint not null,  -- of the map in which the shard first appeared
     primary key (partition, shard)
 );
 create or replace function calotype_control.placement_changed() returns trigger language plpgsql as $$
@@ -57,6 +63,8 @@ class Placement:
 
     servers: Mapping[str, Mapping[int, str]]
     version: int = 0
+    first_shards: tuple[int, ...] = ()
+    """The logical shards of the site's first day, in order: what is found by a hash stays where it is when more come."""
 
     def server(self, partition: str, shard: int) -> str:
         """The name of the server; `AbsentShard` when there is none."""
@@ -70,18 +78,23 @@ class Placement:
         return sorted(self.servers.get(partition, ()))
 
 
-def from_rows(rows: Iterable[tuple[str, int, str, int]]) -> Placement:
+def from_rows(rows: Iterable[tuple[str, int, str, int, int]]) -> Placement:
     servers: dict[str, dict[int, str]] = {}
     version = 0
-    for partition, shard, server, row_version in rows:
+    first: set[int] = set()
+    for partition, shard, server, row_version, since in rows:
         servers.setdefault(partition, {})[shard] = server
         version = max(version, row_version)
-    return Placement(servers, version)
+        if since == FIRST_VERSION:
+            first.add(shard)
+    return Placement(servers, version, tuple(sorted(first)))
 
 
 async def read(connection: asyncpg.Connection[asyncpg.Record]) -> Placement:
-    rows = await connection.fetch("select partition, shard, server, version from calotype_control.placement")
-    return from_rows((row[0], row[1], row[2], row[3]) for row in rows)
+    rows = await connection.fetch(
+        "select partition, shard, server, version, since from calotype_control.placement"
+    )
+    return from_rows((row[0], row[1], row[2], row[3], row[4]) for row in rows)
 
 
 async def place(
@@ -106,9 +119,20 @@ async def place(
         ]
         if rows:
             await connection.executemany(
-                "insert into calotype_control.placement values ($1, $2, $3, $4)", rows
+                "insert into calotype_control.placement values ($1, $2, $3, $4, $4)", rows
             )
         return await read(connection)
+
+
+async def place_on(
+    control_dsn: str, partitions: Iterable[str], shards: Iterable[int], servers: list[str]
+) -> Placement:
+    """`place` on a connection of its own."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(control_dsn, timeout=30)
+    try:
+        return await place(connection, partitions, list(shards), servers)
+    finally:
+        await connection.close()
 
 
 class PlacementListener:
@@ -119,10 +143,20 @@ class PlacementListener:
         self._changed = changed
 
     async def run(self) -> None:
-        """Listen until cancelled; reconnects by itself. While the control database is away the last map stays in force."""
+        """Listen until cancelled; reconnects by itself.
+
+        While the control database is away, or holds a map that cannot be used here, the last one stays in force.
+        """
         while True:
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            try:
                 await self._listen()
+            except (
+                OSError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+            ) as error:
+                log.warning("the control database is away, so the placement stays as it is: %s", error)
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
@@ -130,11 +164,20 @@ class PlacementListener:
         told = asyncio.Event()
         try:
             connection.add_termination_listener(lambda *_: told.set())
-            await connection.add_listener(CHANNEL, lambda *_: told.set())
+            async with asyncio.timeout(ANSWER_S):
+                await connection.add_listener(CHANNEL, lambda *_: told.set())
             while not connection.is_closed():
                 told.clear()
-                self._changed(await read(connection))
+                async with asyncio.timeout(ANSWER_S):
+                    placement = await read(connection)
+                self._use(placement)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(told.wait(), POLL_S)
         finally:
             connection.terminate()
+
+    def _use(self, placement: Placement) -> None:
+        try:
+            self._changed(placement)
+        except CalotypeError as error:
+            log.error("placement %d is not used: %s", placement.version, error)

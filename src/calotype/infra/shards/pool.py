@@ -15,7 +15,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -30,9 +30,16 @@ FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 2.0
 """After failed attempts to connect: the shortest and the longest time until the next."""
 
+PATIENCE_S = 1.0
+"""An attempt that was given less time than this and ran out of it says nothing about the server."""
+
+ROLLBACK_S = 1.0
+"""A transaction that is not undone within this is undone by closing its connection."""
+
 BROKEN = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a server that ended told an idle connection so, and the next statement met the message
     asyncpg.PostgresConnectionError,
     asyncpg.exceptions.OperatorInterventionError,
 )
@@ -57,16 +64,17 @@ class DeadlineExceeded(Unavailable):
 
 @dataclass
 class PoolMetrics:
-    """Since the process started. Every way out of `Pool.connection` counts in exactly one of the last four."""
+    """Since the process started. Everybody who asks for a connection counts in exactly one of the last six."""
 
     connects: int = 0
-    connect_failures: int = 0
     waited: int = 0
     wait_ns: int = 0
     returned: int = 0
     discarded: int = 0
     timed_out: int = 0
     refused: int = 0
+    connect_failures: int = 0
+    cancelled: int = 0
 
 
 Arguments = Sequence[object]
@@ -83,15 +91,20 @@ def _decode_jsonb(wire: bytes) -> bytes:
 
 async def connect(dsn: str, timeout_s: float) -> Connection:
     """One connection whose jsonb values are the raw bytes of their JSON text, ready for msgspec."""
-    connection: Connection = await asyncpg.connect(
-        dsn,
-        timeout=timeout_s,
-        statement_cache_size=STATEMENTS_PER_CONNECTION,
-        server_settings={"application_name": "calotype"},
-    )
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
-    )
+    async with asyncio.timeout(timeout_s):
+        connection: Connection = await asyncpg.connect(
+            dsn,
+            timeout=timeout_s,
+            statement_cache_size=STATEMENTS_PER_CONNECTION,
+            server_settings={"application_name": "calotype"},
+        )
+        try:
+            await connection.set_type_codec(
+                "jsonb", schema="pg_catalog", encoder=_encode_jsonb, decoder=_decode_jsonb, format="binary"
+            )
+        except BaseException:
+            connection.terminate()
+            raise
     return connection
 
 
@@ -108,6 +121,8 @@ class Pool:
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         self._retry_at = 0.0
         self._retry_s = FIRST_RETRY_S
+        self._down = False
+        self._probing = False
         self._closed = False
 
     def __repr__(self) -> str:
@@ -120,10 +135,46 @@ class Pool:
         try:
             yield connection
         except BaseException as error:
-            self._give_back(connection, broken=isinstance(error, (*BROKEN, asyncio.CancelledError)))
+            self._give_back(
+                connection, broken=isinstance(error, (*BROKEN, Unavailable, asyncio.CancelledError))
+            )
             raise
         else:
             self._give_back(connection, broken=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in an open transaction, committed when the block ends and undone when it raises.
+
+        Begin, commit and rollback keep the deadline too. One that ends while the server commits raises
+        `ConnectionLost` or `DeadlineExceeded`: it may or may not have happened.
+        """
+        connection = await self._take()
+        try:
+            await self.run_on(connection, "begin")
+            yield connection
+            await self.run_on(connection, "commit")
+        except BaseException as error:
+            # To close a connection undoes its transaction as well; a dead or busy server can do no more.
+            usable = isinstance(error, Exception) and not isinstance(error, (*BROKEN, Unavailable))
+            self._give_back(connection, broken=not (usable and await _rolled_back(connection)))
+            raise
+        self._give_back(connection, broken=False)
+
+    async def run_on(self, connection: Connection, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """Rows of one statement on a connection that was taken before, with the deadline and the errors of the pool."""
+        try:
+            return await connection.fetch(
+                sql, *arguments, timeout=max(expires_at() - time.monotonic(), 0.001)
+            )
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{self.name} was still at work when the time for it was up", server=self.name
+            ) from None
+        except BROKEN as error:
+            raise ConnectionLost(
+                f"{self.name} went away during a statement: {error}", server=self.name
+            ) from error
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Rows of one statement that only reads: repeated once on a new connection when the old one turns out dead."""
@@ -139,29 +190,16 @@ class Pool:
     async def _run(self, sql: str, arguments: Arguments) -> list[asyncpg.Record]:
         connection = await self._take()
         try:
-            rows = await connection.fetch(
-                sql, *arguments, timeout=max(expires_at() - time.monotonic(), 0.001)
-            )
-        except TimeoutError:
-            self._give_back(connection, broken=True)
-            raise DeadlineExceeded(
-                f"{self.name} was still at work when the time for it was up", server=self.name
-            ) from None
-        except BROKEN as error:
-            self._give_back(connection, broken=True)
-            raise ConnectionLost(
-                f"{self.name} went away during a statement: {error}", server=self.name
-            ) from error
-        except asyncio.CancelledError:
-            self._give_back(connection, broken=True)
-            raise
-        except BaseException:
-            self._give_back(connection, broken=False)
+            rows = await self.run_on(connection, sql, *arguments)
+        except BaseException as error:
+            self._give_back(connection, broken=isinstance(error, (Unavailable, asyncio.CancelledError)))
             raise
         self._give_back(connection, broken=False)
         return rows
 
     async def _take(self) -> Connection:
+        if self._closed:
+            raise self._refusal("is closed")
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
@@ -172,33 +210,52 @@ class Pool:
         return await self._wait()
 
     async def _connect(self) -> Connection:
+        """Open one more. While the server is down only one attempt is under way, and everybody else is refused."""
         now = time.monotonic()
-        if now < self._retry_at:
-            self.metrics.refused += 1
-            raise ServerUnavailable(
-                f"{self.name} cannot be reached; the next attempt is due in {(self._retry_at - now) * 1000:.0f} ms",
-                server=self.name,
-            )
+        probing = self._down
+        if probing and (self._probing or now < self._retry_at):
+            due_ms = max(self._retry_at - now, 0.0) * 1000
+            raise self._refusal(f"cannot be reached; the next attempt is due in {due_ms:.0f} ms")
+        patience_s = max(expires_at() - now, 0.001)
         self._open += 1
+        self._probing = probing
         self.metrics.connects += 1
         try:
-            connection = await connect(self.dsn, max(expires_at() - now, 0.001))
+            connection = await connect(self.dsn, patience_s)
         except (*BROKEN, asyncpg.PostgresError, TimeoutError) as error:
-            self._failed_to_connect()
+            self.metrics.connect_failures += 1
+            if not isinstance(error, TimeoutError) or patience_s >= PATIENCE_S:
+                self._found_down()
+            self._leave_place()
             reason = str(error) or type(error).__name__
             raise ServerUnavailable(f"{self.name} cannot be reached: {reason}", server=self.name) from error
         except BaseException:
-            self._open -= 1
+            self.metrics.cancelled += 1
+            self._leave_place()
             raise
-        self._retry_at, self._retry_s = 0.0, FIRST_RETRY_S
+        finally:
+            if probing:
+                self._probing = False
+        self._down, self._retry_s = False, FIRST_RETRY_S
         return connection
 
-    def _failed_to_connect(self) -> None:
+    def _found_down(self) -> None:
+        """Several attempts that fail at once are one finding: the time until the next one grows once."""
+        now = time.monotonic()
+        if not self._down or now >= self._retry_at:
+            self._down = True
+            self._retry_at = now + self._retry_s
+            self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
+
+    def _leave_place(self) -> None:
         self._open -= 1
-        self.metrics.connect_failures += 1
-        self._retry_at = time.monotonic() + self._retry_s
-        self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
         self._wake_one_to_connect()
+
+    def _refusal(self, why: str) -> ServerUnavailable:
+        """For the caller to raise. The next in the queue learns it at once too, and not at its deadline."""
+        self.metrics.refused += 1
+        self._wake_one_to_connect()
+        return ServerUnavailable(f"{self.name} {why}", server=self.name)
 
     async def _wait(self) -> Connection:
         waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
@@ -211,6 +268,7 @@ class Pool:
         except BaseException as error:
             self._leave(waiter)
             if not isinstance(error, TimeoutError):
+                self.metrics.cancelled += 1
                 raise
             self.metrics.timed_out += 1
             waited_ms = (time.monotonic_ns() - began) / 1e6
@@ -231,7 +289,7 @@ class Pool:
             if given is None:
                 self._wake_one_to_connect()
             else:
-                self._give_back(given, broken=False)
+                self._pass_on(given)
 
     @staticmethod
     def _loop_time(monotonic: float) -> float:
@@ -239,12 +297,19 @@ class Pool:
 
     def _give_back(self, connection: Connection, *, broken: bool) -> None:
         if broken or self._closed or connection.is_closed():
-            self._open -= 1
             self.metrics.discarded += 1
             connection.terminate()
-            self._wake_one_to_connect()
+            self._leave_place()
             return
         self.metrics.returned += 1
+        self._pass_on(connection)
+
+    def _pass_on(self, connection: Connection) -> None:
+        """To the first in the queue, else to those that are idle."""
+        if self._closed or connection.is_closed():
+            connection.terminate()
+            self._leave_place()
+            return
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -269,8 +334,17 @@ class Pool:
         return True
 
     async def close(self) -> None:
-        """Close the idle connections; those in use are closed when they come back."""
+        """Close the idle connections and refuse whoever waits; those in use are closed when they come back."""
         self._closed = True
+        self._wake_one_to_connect()
         while self._idle:
             self._open -= 1
-            await self._idle.pop().close(timeout=2)
+            with suppress(*BROKEN, TimeoutError):
+                await self._idle.pop().close(timeout=2)
+
+
+async def _rolled_back(connection: Connection) -> bool:
+    with suppress(Exception):
+        await connection.execute("rollback", timeout=ROLLBACK_S)
+        return True
+    return False

@@ -1,5 +1,6 @@
 """Objects and associations over logical shards, with the API of TAO (Bronson et al., USENIX ATC 2013)."""
 
+from calotype.infra.tao.check import CheckReport, check_graph
 from calotype.infra.tao.graph import Graph, ObjectMissing
 from calotype.infra.tao.relay import Handler, Sweep
 from calotype.infra.tao.types import (
@@ -21,6 +22,7 @@ __all__ = [
     "LIST_LIMIT",
     "START",
     "Association",
+    "CheckReport",
     "CrossServerWrite",
     "Cursor",
     "Edge",
@@ -34,5 +36,6 @@ __all__ = [
     "Writes",
     "association",
     "association_pair",
+    "check_graph",
     "object_type",
 ]

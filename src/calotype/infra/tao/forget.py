@@ -35,6 +35,8 @@ def forget(graph: Graph) -> Handler:
 async def _empty(graph: Graph, association: Association, id_: int) -> None:
     """Delete every edge of one list, always from its forward side."""
     while edges := await graph.assoc_range(association, id_, 0, PAGE):
+        if association.owns is not None:
+            await graph.obj_delete_many(association.owns, [edge.id2 for edge in edges])
         if association.forward:
             await graph.assoc_del_many(association, [(id_, edge.id2) for edge in edges])
             continue

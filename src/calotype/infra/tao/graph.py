@@ -213,7 +213,7 @@ class Graph:
         for id1 in dict.fromkeys(id1s):
             if pool := self.shards.find(assoc.partition, shard_of(id1)):
                 by_pool[pool].append(id1)
-        amount = min(limit, LIST_LIMIT)
+        amount = min(max(limit, 0), LIST_LIMIT)
         pending = [
             reads.merged(pool, some, assoc.number, before[0], before[1], amount)
             for pool, some in by_pool.items()
@@ -256,10 +256,10 @@ class Graph:
 
         Raises `ObjectMissing` when there is none to turn.
         """
-        edge = (await self.assoc_get_many(old, [(id1, id2)])).get((id1, id2))
-        if edge is None:
-            raise ObjectMissing(f"there is no {old.name} from {id1} to {id2}")
-        async with self.transaction(new.partition, shard_of(id1)) as write:
+        async with self.transaction(forward(new).partition, shard_of(id1)) as write:
+            edge = await write.edge_get(forward(old), id1, id2)
+            if edge is None:
+                raise ObjectMissing(f"there is no {old.name} from {id1} to {id2}")
             await write.edge(old, id1, id2, time=None, data=None, present=False)
             return await write.edge(new, id1, id2, time=edge.time, data=edge.data, present=True)
 
@@ -270,10 +270,9 @@ class Graph:
         One on another server raises `CrossServerWrite`; an exception undoes all of them.
         """
         pool = self.shards.pool(partition, shard)
-        async with pool.connection() as connection:
+        async with pool.transaction() as connection:
             write = Writes(self.shards, pool, on_connection(pool, connection))
-            async with connection.transaction():
-                yield write
+            yield write
         await relay(self.shards, write.messages)
 
     def _writes(self, partition: str, shard: int) -> Writes:
@@ -284,9 +283,6 @@ class Graph:
     async def _edge(
         self, assoc: Association, id1: int, id2: int, *, time: int | None, data: bytes | None, present: bool
     ) -> EdgeWritten:
-        self.shards.pool(
-            assoc.partition, shard_of(id2)
-        )  # an absent id2 is refused before anything is written
         writes = self._writes(assoc.partition, shard_of(id1))
         written = await writes.edge(assoc, id1, id2, time=time, data=data, present=present)
         await relay(self.shards, writes.messages)

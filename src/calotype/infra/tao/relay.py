@@ -48,7 +48,8 @@ _DONE = """
 delete from outbox o using unnest($1::int[], $2::bigint[]) k (shard, id) where (o.shard, o.id) = (k.shard, k.id)
 """
 _LATER = """
-update outbox set attempts = attempts + 1, due = now_ms() + $3 where shard = $1 and id = $2
+update outbox o set attempts = attempts + 1, due = now_ms() + k.wait_ms
+from unnest($1::int[], $2::bigint[], $3::bigint[]) k (shard, id, wait_ms) where (o.shard, o.id) = (k.shard, k.id)
 """
 _OLDEST_MIRROR = """
 select min(created) from outbox where kind = 'mirror'
@@ -67,7 +68,9 @@ async def relay(shards: Shards, messages: list[Message]) -> None:
         return
     by_target: dict[Pool, list[Message]] = defaultdict(list)
     for message in messages:
-        by_target[shards.pool(message.partition, shard_of(message.mirror.id1))].append(message)
+        # The writes are durable already, so nothing here may raise for them.
+        if target := shards.find(message.partition, shard_of(message.mirror.id1)):
+            by_target[target].append(message)
     for target, some in by_target.items():
         try:
             with deadline(SWEEP_DEADLINE_S):
@@ -127,15 +130,22 @@ class Sweep:
 
     async def _server(self, pool: Pool) -> int:
         with deadline(SWEEP_DEADLINE_S):
-            async with pool.connection() as connection, connection.transaction():
-                rows = await connection.fetch(_DUE, SWEEP_BATCH)
+            async with pool.transaction() as connection:
+                rows = await pool.run_on(connection, _DUE, SWEEP_BATCH)
                 done = await self._mirrors([row for row in rows if row["kind"] == "mirror"])
                 done += [row for row in rows if row["kind"] != "mirror" and await self._handled(row)]
-                await connection.execute(_DONE, [row["shard"] for row in done], [row["id"] for row in done])
                 finished = {row["id"] for row in done}
-                for row in rows:
-                    if row["id"] not in finished:
-                        await connection.execute(_LATER, row["shard"], row["id"], retry_ms(row["attempts"]))
+                later = [row for row in rows if row["id"] not in finished]
+                await pool.run_on(
+                    connection, _DONE, [row["shard"] for row in done], [row["id"] for row in done]
+                )
+                await pool.run_on(
+                    connection,
+                    _LATER,
+                    [row["shard"] for row in later],
+                    [row["id"] for row in later],
+                    [retry_ms(row["attempts"]) for row in later],
+                )
         return len(done)
 
     async def _mirrors(self, rows: list[asyncpg.Record]) -> list[asyncpg.Record]:
@@ -144,16 +154,26 @@ class Sweep:
         partitions = {association.number: association.partition for association in all_associations()}
         for row in rows:
             mirror = msgspec.json.decode(row["payload"], type=Mirror)
-            by_target[self.shards.pool(partitions[mirror.atype], shard_of(mirror.id1))].append((row, mirror))
-        done: list[asyncpg.Record] = []
-        for target, some in by_target.items():
-            try:
-                await apply(target, [mirror for _, mirror in some])
-            except (CalotypeError, asyncpg.PostgresError) as error:
-                log.warning("%d messages to %s will be tried again: %s", len(some), target.name, error)
+            target = self.shards.find(partitions.get(mirror.atype, ""), shard_of(mirror.id1))
+            if target is None:
+                log.error("outbox row %d is for %s, which is unknown here", row["id"], mirror)
             else:
-                done += [row for row, _ in some]
-        return done
+                by_target[target].append((row, mirror))
+        return [row for target, some in by_target.items() for row in await self._applied(target, some)]
+
+    async def _applied(self, target: Pool, some: list[tuple[asyncpg.Record, Mirror]]) -> list[asyncpg.Record]:
+        """Apply them all at once or, if the server refuses one, each for itself: a bad one must not hold up the rest."""
+        try:
+            await apply(target, [mirror for _, mirror in some])
+        except CalotypeError as error:
+            log.warning("%d messages to %s will be tried again: %s", len(some), target.name, error)
+            return []
+        except asyncpg.PostgresError as error:
+            log.warning("%s refused one of %d messages: %s", target.name, len(some), error)
+            if len(some) == 1:
+                return []
+            return [row for one in some for row in await self._applied(target, [one])]
+        return [row for row, _ in some]
 
     async def _handled(self, row: asyncpg.Record) -> bool:
         handler = self.handlers.get(row["kind"])

@@ -81,6 +81,8 @@ class Association:
     partition: str
     forward: bool
     inverse: Association | None = None
+    owns: type[Any] | None = None
+    """The type of the objects at the other end, if they die with the object at this one."""
 
     def __repr__(self) -> str:
         return f"<{self.name} ({self.number})>"
@@ -112,11 +114,20 @@ def association(number: int, name: str, *, partition: str) -> Association:
 
 
 def association_pair(
-    number: int, name: str, inverse_number: int, inverse_name: str, *, partition: str
+    number: int,
+    name: str,
+    inverse_number: int,
+    inverse_name: str,
+    *,
+    partition: str,
+    owns: type[Any] | None = None,
 ) -> tuple[Association, Association]:
-    """Declare an association and its inverse. Both live in one partition, each on the shard of its own id1."""
+    """Declare an association and its inverse. Both live in one partition, each on the shard of its own id1.
+
+    With `owns`, the objects of this type at the other end are deleted with the object that the association starts from.
+    """
     back = _declare(Association(inverse_number, inverse_name, partition, forward=False))
-    forth = _declare(Association(number, name, partition, forward=True, inverse=back))
+    forth = _declare(Association(number, name, partition, forward=True, inverse=back, owns=owns))
     object.__setattr__(back, "inverse", forth)
     return forth, back
 

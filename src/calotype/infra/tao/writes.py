@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, cast
 
 import asyncpg
@@ -16,10 +17,9 @@ import msgspec
 
 from calotype.infra.ids import shard_of
 from calotype.infra.partitions import HOME_PARTITION
-from calotype.infra.shards import DeadlineExceeded, Pool, Shards
-from calotype.infra.shards.pool import BROKEN, ConnectionLost
+from calotype.infra.shards import Connection, Pool, Shards
 from calotype.infra.tao.types import Association, Edge, Node, ObjectType, type_of
-from calotype.std.deadline import expires_at, remaining_s
+from calotype.std.deadline import remaining_s
 from calotype.std.errors import CalotypeError, Conflict
 
 EDGE_BATCH = 500
@@ -44,8 +44,23 @@ with gone as (delete from objects where shard = $1 and id = $2 and otype = $3 re
 insert into outbox select $1::int, next_id($1::int), 'forget', jsonb_build_object('id', id, 'otype', $3::int), t, t from gone, now_ms() t
 returning id
 """
+_LOCK_LIST = """
+select lock_list($1, $2, $3)
+"""
+_EDGE = """
+select id2, time, version, data from associations where shard = $1 and id1 = $2 and atype = $3 and id2 = $4 and not deleted
+"""
 _EDGE_WRITE = """
-select changed, version, edge_time, message from edge_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+select changed, version, edge_time, message from edge_write($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+_EDGE_AGAIN = """
+select message from edge_write($1, $2, $3, $4, null, null, null, $5, $6, p_touch => true)
+"""
+_RAISE_VERSION = """
+update association_counts set version = greatest(version, $4) where shard = $1 and id1 = $2 and atype = $3
+"""
+_PAYLOAD = """
+select payload from outbox where shard = $1 and id = $2
 """
 _EDGE_WRITES = """
 select k.n, w.changed, w.version, w.edge_time, w.message
@@ -56,6 +71,10 @@ edge_write(k.shard, k.id1, $7, k.id2, k.time, k.data::jsonb, $8, $9, k.inverse_s
 _CLAIM = """
 with made as (insert into claims values ($1, $2, $3, $4, now_ms()) on conflict do nothing returning id)
 select id from made union all select id from claims where shard = $1 and kind = $2 and key = $3 limit 1
+"""
+_CLAIM_MANY = """
+insert into claims select $1, $2, k.key, k.id, now_ms() from unnest($3::text[], $4::bigint[]) k (key, id)
+on conflict do nothing returning key
 """
 _RELEASE = """
 delete from claims where shard = $1 and kind = $2 and key = $3 and id = $4 returning id
@@ -150,6 +169,10 @@ class Writes:
     async def obj_add[T](self, data: T, shard: int, id_: int | None) -> Node[T]:
         kind = type_of(type(data))
         self._here(kind.partition, shard)
+        if id_ is not None and shard_of(id_) != shard:
+            raise ValueError(
+                f"{id_} is an id of shard {shard_of(id_)}, so the object cannot be on shard {shard}"
+            )
         own_id = await self._own_id(shard, id_)
         rows = await self.run(_OBJ_ADD, shard, own_id, kind.number, msgspec.json.encode(data))
         return Node(rows[0][0], 1, rows[0][1], rows[0][1], data)
@@ -190,27 +213,50 @@ class Writes:
         time: int | None,
         data: bytes | None,
         present: bool,
-        touch: bool = False,
     ) -> EdgeWritten:
         """Write one forward edge, its count and the message for its inverse."""
         back = forward(assoc).inverse
         inverse = back.number if back else None
         shard = self._here(assoc.partition, shard_of(id1))
+        self.shards.pool(assoc.partition, shard_of(id2))  # an edge into nowhere is refused
         rows = await self.run(
-            _EDGE_WRITE, shard, id1, assoc.number, id2, time, data, present, inverse, shard_of(id2), touch
+            _EDGE_WRITE, shard, id1, assoc.number, id2, time, data, present, inverse, shard_of(id2)
         )
         changed, version, edge_time, message = rows[0]
         if message is not None:
             self._follow(assoc, id1, Edge(id2, edge_time, version, data), present, message)
         return EdgeWritten(changed, version, edge_time)
 
+    async def edge_get(self, assoc: Association, id1: int, id2: int) -> Edge | None:
+        """One forward edge as it is; nobody else writes its list until this transaction ends."""
+        shard = self._here(assoc.partition, shard_of(id1))
+        await self.run(_LOCK_LIST, shard, id1, assoc.number)
+        rows = await self.run(_EDGE, shard, id1, assoc.number, id2)
+        return Edge(*rows[0]) if rows else None
+
+    async def edge_again(self, assoc: Association, id1: int, id2: int, newer_than: int = 0) -> None:
+        """Send the present state of an edge, there or not, to its inverse again under a version above `newer_than`."""
+        back = forward(assoc).inverse
+        assert back is not None
+        shard = self._here(assoc.partition, shard_of(id1))
+        await self.run(_LOCK_LIST, shard, id1, assoc.number)
+        await self.run(_RAISE_VERSION, shard, id1, assoc.number, newer_than)
+        message = (await self.run(_EDGE_AGAIN, shard, id1, assoc.number, id2, back.number, shard_of(id2)))[0][
+            0
+        ]
+        if message is not None:
+            payload = (await self.run(_PAYLOAD, shard, message))[0][0]
+            mirror = msgspec.json.decode(payload, type=Mirror)
+            self.messages.append(Message(assoc.partition, shard, message, mirror))
+
     async def edges(
         self, assoc: Association, rows: Sequence[tuple[int, Edge]], *, present: bool
     ) -> list[bool]:
         """Write many forward edges (id1, edge) of one server in one transaction. Sorted by list, so that two cannot deadlock."""
         inverse = forward(assoc).inverse
-        for id1, _ in rows:
+        for id1, edge in rows:
             self._here(assoc.partition, shard_of(id1))
+            self.shards.pool(assoc.partition, shard_of(edge.id2))
         order = sorted(range(len(rows)), key=lambda at: (rows[at][0], rows[at][1].id2))
         keys = [(rows[at][0], rows[at][1]) for at in order]
         written = await self.run(
@@ -242,6 +288,14 @@ class Writes:
     async def claim(self, partition: str, shard: int, kind: str, key: str, id_: int) -> int:
         """Who holds (kind, key) on this shard: `id_` if nobody did before. The first claim wins, for ever or until released."""
         return cast(int, (await self.run(_CLAIM, self._here(partition, shard), kind, key, id_))[0][0])
+
+    async def claim_many(
+        self, partition: str, shard: int, kind: str, rows: Sequence[tuple[str, int]]
+    ) -> set[str]:
+        """Claim keys given as (key, id); those that were free."""
+        self._here(partition, shard)
+        made = await self.run(_CLAIM_MANY, shard, kind, [key for key, _ in rows], [id_ for _, id_ in rows])
+        return {row[0] for row in made}
 
     async def claimed(self, partition: str, shard: int, kind: str, key: str) -> tuple[int, int] | None:
         """(id, created) of the claim; None when nobody has claimed it."""
@@ -289,24 +343,10 @@ def forward(assoc: Association) -> Association:
     return assoc
 
 
-def on_connection(pool: Pool, connection: asyncpg.Connection[asyncpg.Record]) -> Run:
+def on_connection(pool: Pool, connection: Connection) -> Run:
     """`Run` for statements inside an open transaction, with the pool's errors."""
 
-    async def run(sql: str, *arguments: object) -> list[asyncpg.Record]:
-        try:
-            return await connection.fetch(
-                sql, *arguments, timeout=max(expires_at() - time.monotonic(), 0.001)
-            )
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"{pool.name} was still at work when the time for it was up", server=pool.name
-            ) from None
-        except BROKEN as error:
-            raise ConnectionLost(
-                f"{pool.name} went away during a transaction: {error}", server=pool.name
-            ) from error
-
-    return run
+    return partial(pool.run_on, connection)
 
 
 def relay_deadline_ms() -> int:

@@ -1,0 +1,3 @@
+from calotype.cli.main import main
+
+main()

@@ -1,0 +1,146 @@
+"""The processes of one site, as specifications for the supervisor, and what must exist before they can start."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from calotype.cli.health import probe
+from calotype.cli.places import Places, checkout
+from calotype.cli.process import working_in
+from calotype.cli.supervisor import ChildSpec
+from calotype.config.site import Site, Web
+from calotype.infra.engines.postgres import Cluster, as_nobody
+
+EMBEDDED = ("pg-1", "pg-2")
+"""The clusters a site has by default: two, so that one machine already plays several physical servers."""
+
+OURSELVES: tuple[str, ...] = (sys.executable, "-P", "-m", "calotype.cli")
+"""The command line itself. `-P`: the directory it runs in is not a place to import from."""
+
+STATIC_EXPIRES_S = 365 * 24 * 3600
+"""The names of static files carry a hash of their content."""
+
+WORKERS_END_WITHIN_S = 10
+"""Less than the supervisor's own patience, so that Granian ends its workers itself."""
+
+
+def clusters(places: Places) -> list[Cluster]:
+    return [Cluster(name, places.cluster(name)) for name in EMBEDDED]
+
+
+def environment(places: Places, site: Site) -> dict[str, str]:
+    """What every process of the site is told. `site.web` carries what the command line said for this run."""
+    told = {
+        "CALOTYPE_DATA": str(places.data),
+        "CALOTYPE_HOST": site.web.host,
+        "CALOTYPE_PORT": str(site.web.port),
+        "CALOTYPE_WORKERS": str(site.web.workers),
+        "DJANGO_SETTINGS_MODULE": "calotype.config.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+    source = checkout() / "src"
+    return told | ({"PYTHONPATH": str(source)} if source.is_dir() else {})
+
+
+def postgres(cluster: Cluster) -> ChildSpec:
+    async def ready() -> bool:
+        return await asyncio.to_thread(cluster.ready)
+
+    prefix = as_nobody()
+    command = cluster.command()
+    assert command[: len(prefix)] == prefix
+    # Changing the user, as the prefix does, would undo the request; so it stands behind it.
+    return ChildSpec(
+        cluster.name,
+        [*prefix, *dying_with_us(signal.SIGINT), *command[len(prefix) :]],
+        stop_signal=signal.SIGINT,
+        ready=ready,
+    )
+
+
+def prepare(told: Mapping[str, str], *, demo: bool) -> ChildSpec:
+    return _child("prepare", [*OURSELVES, "prepare", "--demo" if demo else "--no-demo"], told)
+
+
+def relay(told: Mapping[str, str]) -> ChildSpec:
+    return _child("relay", [*OURSELVES, "relay"], told)
+
+
+def web(places: Places, site: Site, told: Mapping[str, str]) -> ChildSpec:
+    address = url_of(site.web)
+
+    async def ready() -> bool:
+        return (await asyncio.to_thread(probe, address)).ok
+
+    options = {
+        "--interface": "asgi",
+        "--http": "1",
+        "--host": site.web.host,
+        "--port": str(site.web.port),
+        "--workers": str(site.web.workers),
+        "--loop": "uvloop",
+        "--runtime-threads": "1",
+        "--backlog": "2048",
+        "--workers-kill-timeout": str(WORKERS_END_WITHIN_S),
+        "--static-path-route": "/static",
+        "--static-path-mount": str(places.static),
+        "--static-path-expires": str(STATIC_EXPIRES_S),
+    }
+    words = [word for pair in options.items() for word in pair]
+    # The application writes its own access log; a worker that crashes is replaced without closing the port.
+    flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
+    granian = [sys.executable, "-P", "-m", "granian", "calotype.config.asgi:application"]
+    return replace(_child("web", [*granian, *words, *flags], told), ready=ready)
+
+
+def url_of(web: Web) -> str:
+    """Where this machine reaches the web server."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(web.host, web.host)  # noqa: S104
+    return f"http://[{host}]:{web.port}" if ":" in host else f"http://{host}:{web.port}"
+
+
+def default_workers() -> int:
+    """All cores but one, which PostgreSQL and the relay share; one on small machines."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return 1 if cores <= 2 else cores - 1
+
+
+def dying_with_us(number: signal.Signals) -> list[str]:
+    """The prefix of a command that gets this signal from the kernel should the supervisor be killed.
+
+    Empty where util-linux is not; then the next `up` or `down` ends what was left behind, as it does anyway.
+    """
+    setpriv = _setpriv()
+    return [] if setpriv is None else [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), "--"]
+
+
+def forget_dead_postmaster(cluster: Cluster) -> None:
+    """Remove the lock file of a server that is gone, when the number in it may meanwhile be another process's.
+
+    PostgreSQL refuses to start while that number is in use by any process it could signal: after a reboot, or in a
+    container that was started again, that may be anything. Whoever still serves this cluster works in its directory.
+    """
+    lock = cluster.data / "postmaster.pid"
+    if sys.platform == "linux" and lock.exists() and not working_in(cluster.data):
+        lock.unlink()
+
+
+def _child(name: str, command: Sequence[str], told: Mapping[str, str]) -> ChildSpec:
+    return ChildSpec(name, [*dying_with_us(signal.SIGTERM), *command], told)
+
+
+@functools.cache
+def _setpriv() -> str | None:
+    found = shutil.which("setpriv")
+    if sys.platform != "linux" or found is None:
+        return None
+    works = subprocess.run([found, "--pdeathsig", "TERM", "--", "true"], capture_output=True, check=False)
+    return found if works.returncode == 0 else None

@@ -1,0 +1,117 @@
+"""`calotype status`: what runs, by what the supervisor wrote, checked against the processes themselves."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+
+import click
+import msgspec
+
+from calotype.cli import state
+from calotype.cli.health import Health, probe
+from calotype.cli.options import data_option
+from calotype.cli.places import Places
+from calotype.cli.process import Process, alive
+
+UNHEALTHY = 1
+NOT_RUNNING = 3
+
+
+class Report(msgspec.Struct):
+    """What `--json` prints. `children` as in state.json, except that a process that is gone has no `pid`."""
+
+    running: bool
+    url: str | None
+    data: str
+    phase: str
+    supervisor: int | None
+    children: list[dict[str, object]]
+    health: dict[str, object]
+
+
+@click.command()
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(places: Places, as_json: bool) -> None:
+    """What runs, where, and whether it is healthy.
+
+    Exit status: 0 running and healthy, 1 running but not healthy, 3 not running.
+
+    \b
+    Examples:
+      ./calotype status
+      ./calotype status --json | jq .health
+    """
+    report = examine(places)
+    click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2) if as_json else _text(report))
+    sys.exit(exit_status(report))
+
+
+def examine(places: Places) -> Report:
+    """Look at the processes and ask the site once. Changes nothing."""
+    process = state.supervisor(places)
+    known = state.read(places)
+    if process is None or known is None or known.supervisor != process:
+        phase = "starting" if process is not None else "stopped"
+        return Report(process is not None, None, str(places.data), phase, _pid(process), [], _health(None))
+    children = [_child(child) for child in known.children]
+    health = probe(known.url) if known.phase == "running" else None
+    return Report(True, known.url, str(places.data), known.phase, process.pid, children, _health(health))
+
+
+def exit_status(report: Report) -> int:
+    if not report.running:
+        return NOT_RUNNING
+    return 0 if report.health["ok"] else UNHEALTHY
+
+
+def _child(child: state.ChildState) -> dict[str, object]:
+    lives = child.process is not None and alive(child.process)
+    return {
+        "name": child.name,
+        "pid": _pid(child.process) if lives else None,
+        "state": child.state if lives or child.state in ("waiting", "stopped") else "ended",
+        "restarts": child.restarts,
+        "since": datetime.fromtimestamp(child.since, UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _health(health: Health | None) -> dict[str, object]:
+    if health is None:
+        return {"ok": False, "status": 0, "detail": "not asked: it is not up"}
+    return {"ok": health.ok, "status": health.status, "detail": health.detail}
+
+
+def _pid(process: Process | None) -> int | None:
+    return process.pid if process is not None else None
+
+
+def _text(report: Report) -> str:
+    if not report.running:
+        return f"Calotype is not running (data {report.data}). `./calotype up` starts it."
+    healthy = "healthy" if report.health["ok"] else f"not healthy: {report.health['detail']}"
+    lines = [
+        f"Calotype is {report.phase} at {report.url or '(no address yet)'}, {healthy}",
+        f"  data        {report.data}",
+    ]
+    lines.append(f"  supervisor  process {report.supervisor}")
+    lines += [_child_text(child) for child in report.children]
+    return "\n".join(lines)
+
+
+def _child_text(child: dict[str, object]) -> str:
+    since = datetime.fromisoformat(str(child["since"])).timestamp()
+    pid = f"process {child['pid']}" if child["pid"] else "no process"
+    return f"  {child['name']:10}  {child['state']:9} {pid:16} for {_duration(time.time() - since)}, restarts {child['restarts']}"
+
+
+def _duration(seconds: float) -> str:
+    whole = max(0, int(seconds))
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

@@ -1,0 +1,159 @@
+"""`calotype test`: everything that must pass, on a machine that has only just seen this checkout."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from calotype.cli import engines
+from calotype.cli.check import run_checks
+from calotype.cli.log_files import last_lines
+from calotype.cli.places import checkout
+
+FAST = "not browser and not fault"
+"""What runs again on the oldest supported Python."""
+
+OLDEST = (3, 12)
+
+PARALLEL = 0
+"""Processes of pytest-xdist; 0: none, since the tests of one run share their PostgreSQL servers."""
+
+
+class Counts(NamedTuple):
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+class Ran(NamedTuple):
+    ok: bool
+    counts: Counts
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--no-check", is_flag=True, help="Leave out `calotype check`.")
+@click.option(
+    "--report", type=click.Path(path_type=Path), hidden=True, help="Where pytest's JUnit file goes."
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST ARGUMENTS]...")
+def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> None:
+    """Run `check`, then all tests; the last line says how many passed and failed.
+
+    On Debian and Ubuntu, as root, missing engines (Chromium, fonts) are installed first. Elsewhere the tests that
+    need them are left out, and this says which and how to get them; with CALOTYPE_REQUIRE_ENGINES=1 a missing engine
+    is a failure. Without arguments, the fast part runs a second time on Python 3.12 if that is here.
+
+    \b
+    Examples:
+      ./calotype test
+      ./calotype test tests/infra -k lease
+      ./calotype test --no-check -m "not browser"
+    """
+    lacking = _provide_engines()
+    required = os.environ.get("CALOTYPE_REQUIRE_ENGINES") == "1"
+    checked = no_check or run_checks()
+    full = _pytest(_without(lacking, arguments), report)
+    oldest = Ran(True, Counts()) if arguments else _on_oldest_python()
+    ok = checked and full.ok and oldest.ok and not (required and lacking)
+    for line in _verdict(checked, lacking, oldest, required=required):
+        print(line)
+    print(full.counts._replace(failed=full.counts.failed + oldest.counts.failed), flush=True)
+    sys.exit(0 if ok else 1)
+
+
+def _provide_engines() -> list[engines.Engine]:
+    """Install what is missing, where that is possible; returns what still is."""
+    lacking = engines.missing()
+    if lacking and engines.can_install():
+        names = ", ".join(engine.package for engine in lacking)
+        log = Path(tempfile.gettempdir()) / f"calotype-apt-{os.getpid()}.log"
+        print(f"installing {names} (log: {log}) ...", flush=True)
+        if not engines.install(lacking, log):
+            print("\n".join(last_lines(log, 10)))
+        lacking = engines.missing()
+    for engine in lacking:
+        print(
+            f"missing: {engine.name}, so the tests marked `{engine.marker}` are left out. {_how_to_get(engine)}"
+        )
+    return lacking
+
+
+def _how_to_get(engine: engines.Engine) -> str:
+    return f"Debian, Ubuntu: apt install {engine.package}; elsewhere: {engine.elsewhere}"
+
+
+def _without(lacking: list[engines.Engine], arguments: Sequence[str]) -> list[str]:
+    """The arguments of pytest, without the groups whose engines are missing. A `-m` of the caller is kept as it is."""
+    left_out = " and ".join(f"not {marker}" for marker in dict.fromkeys(engine.marker for engine in lacking))
+    if not left_out or any(argument == "-m" or argument.startswith("-m=") for argument in arguments):
+        return list(arguments)
+    return ["-m", left_out, *arguments]
+
+
+def _pytest(arguments: Sequence[str], report: Path | None) -> Ran:
+    with tempfile.TemporaryDirectory(prefix="calotype-test-") as scratch:
+        report = report or Path(scratch) / "junit.xml"
+        parallel = ["-n", str(PARALLEL)] if PARALLEL else []
+        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *parallel, *arguments]
+        ran = subprocess.run(command, cwd=checkout(), env=_environment(), check=False)
+        return Ran(ran.returncode == 0, read_counts(report))
+
+
+def read_counts(report: Path) -> Counts:
+    """From pytest's JUnit file; an error in a fixture counts as a failure. No file: nothing ran."""
+    if not report.exists():
+        return Counts()
+    suite = next(ElementTree.parse(report).getroot().iter("testsuite"))  # noqa: S314  we have just written it
+    total, failures, errors, skipped = (
+        int(suite.get(key, "0")) for key in ("tests", "failures", "errors", "skipped")
+    )
+    failed = failures + errors
+    return Counts(max(0, total - failed - skipped), failed, skipped)
+
+
+def _on_oldest_python() -> Ran:
+    """The fast part once more, in a second environment, when that Python is here and is not the one of this run."""
+    name = ".".join(map(str, OLDEST))
+    if sys.version_info[:2] == OLDEST:
+        return Ran(True, Counts())
+    bootstrap = checkout() / "calotype"
+    found = subprocess.run([bootstrap, "--which-python", name], capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        print(f"Python {name} is not here: the second run, on it, is left out")
+        return Ran(True, Counts())
+    print(f"\nthe fast part again, on Python {name}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="calotype-test-") as scratch:
+        report = Path(scratch) / "junit.xml"
+        command = [str(bootstrap), "test", "--no-check", "--report", str(report), "-q", "-m", FAST]
+        second = {"CALOTYPE_PYTHON": found.stdout.strip(), "CALOTYPE_VENV": str(checkout() / f".venv-{name}")}
+        ran = subprocess.run(command, env={**_environment(), **second}, check=False)
+        return Ran(ran.returncode == 0, read_counts(report))
+
+
+def _environment() -> Mapping[str, str]:
+    """Ours, without what would point the tests at somebody's site."""
+    site = ("CALOTYPE_DATA", "CALOTYPE_HOST", "CALOTYPE_PORT", "CALOTYPE_WORKERS", "CALOTYPE_POSTGRES")
+    return {key: value for key, value in os.environ.items() if key not in site}
+
+
+def _verdict(checked: bool, lacking: list[engines.Engine], oldest: Ran, *, required: bool) -> list[str]:
+    lines = [] if checked else ["check FAILED (see above)"]
+    if oldest.counts != Counts() or not oldest.ok:
+        lines.append(
+            f"on Python {'.'.join(map(str, OLDEST))}, the fast part: {oldest.counts}{'' if oldest.ok else ' - FAILED'}"
+        )
+    if lacking:
+        verb = "FAILED for want of" if required else "left out for want of"
+        lines.append(f"{verb} {', '.join(engine.name for engine in lacking)}")
+    return lines

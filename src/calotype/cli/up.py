@@ -1,0 +1,263 @@
+"""`calotype up`: everything a site needs, started in order and kept running."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from calotype.cli import site_processes, site_setup, state
+from calotype.cli.leftovers import end_leftovers
+from calotype.cli.log_files import Follower, append, size
+from calotype.cli.options import data_option
+from calotype.cli.places import Places
+from calotype.cli.port import require_free
+from calotype.cli.process import wait_until
+from calotype.cli.progress import Logged, Progress, progress
+from calotype.cli.site_setup import Wanted
+from calotype.cli.supervisor import Stopped, Supervisor, all_of
+from calotype.config.site import Site
+from calotype.std.errors import CalotypeError
+
+DEMO_LOGIN = ("jan", "contemplative")
+
+
+class DataUnusable(CalotypeError):
+    code = "data_unusable"
+
+
+@click.command()
+@data_option
+@click.option(
+    "--host", envvar="CALOTYPE_HOST", help="Address to bind to. [env: CALOTYPE_HOST; default: 127.0.0.1]"
+)
+@click.option(
+    "--port",
+    envvar="CALOTYPE_PORT",
+    type=click.IntRange(1, 65535),
+    help="Port of the web server. [env: CALOTYPE_PORT; default: 8000]",
+)
+@click.option(
+    "--workers",
+    envvar="CALOTYPE_WORKERS",
+    type=click.IntRange(1, 256),
+    help="Web processes. [env: CALOTYPE_WORKERS; default: one fewer than the cores, 1 on two cores or one]",
+)
+@click.option(
+    "--postgres",
+    envvar="CALOTYPE_POSTGRES",
+    multiple=True,
+    metavar="DSN",
+    help="An existing PostgreSQL (16 or newer) to use instead of the embedded ones; may be repeated, and is for the"
+    " first start. [env: CALOTYPE_POSTGRES, separated by spaces]",
+)
+@click.option("--demo/--no-demo", default=True, help="Whether the first start loads demo people and photos.")
+@click.option("--detach", is_flag=True, help="Return when the site is healthy, and leave it running.")
+@click.option("--daemon", is_flag=True, hidden=True)
+def up(
+    places: Places,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    postgres: tuple[str, ...],
+    demo: bool,
+    detach: bool,
+    daemon: bool,
+) -> None:
+    """Start the site and keep it running until Ctrl-C.
+
+    The first start makes the data directory: two PostgreSQL clusters, the file calotype.toml, demo people. Later
+    starts find it. --host, --port and --workers given later hold for that run; to keep them, change calotype.toml.
+    A process that crashes is started again. If the site already runs, this says where.
+
+    \b
+    Examples:
+      ./calotype up
+      ./calotype up --detach --port 9000
+      ./calotype up --data /srv/photos --host 0.0.0.0 --no-demo
+      ./calotype up --postgres postgresql://calotype:secret@db1/ --postgres postgresql://calotype:secret@db2/
+    """
+    wanted = Wanted(host, port, workers, postgres)
+    _make(places)
+    if state.supervisor(places) is not None:
+        _say_running(places)
+    elif detach:
+        sys.exit(_detach(places, wanted, demo=demo))
+    else:
+        _run(places, wanted, demo=demo, shown=None if daemon else progress())
+
+
+def _make(places: Places) -> None:
+    try:
+        places.make()
+        owner = places.data.stat().st_uid
+        places.lock.touch(mode=0o600)
+    except OSError as error:
+        raise DataUnusable(
+            f"cannot use {places.data} as the data directory: {error}; choose another with --data"
+        ) from None
+    if owner != os.geteuid():
+        raise DataUnusable(
+            f"{places.data} belongs to user {owner}, not to us ({os.geteuid()}): run as that user"
+        )
+
+
+def _run(places: Places, wanted: Wanted, *, demo: bool, shown: Progress | None) -> None:
+    """Be the supervisor until somebody asks to stop."""
+    lock = state.take_lock(places)
+    if lock is None:
+        wait_until(lambda: state.supervisor(places) is not None, 2)
+        return _say_running(places)
+    with lock:
+        logged = Logged(places.log("supervisor"), shown)
+        end_leftovers(places, logged)
+        site = site_setup.existing(places)
+        web = site_setup.with_wanted(site.web, wanted) if site else site_setup.first_web(wanted)
+        require_free(web.host, web.port)
+        try:
+            asyncio.run(_supervise(places, site, wanted, logged, demo=demo))
+        except CalotypeError as error:
+            if shown is not None:  # a daemon's standard error is the log already
+                append(places.log("supervisor"), error.message)
+            raise
+    return None
+
+
+async def _supervise(
+    places: Places, site: Site | None, wanted: Wanted, shown: Progress, *, demo: bool
+) -> None:
+    web = site.web if site else site_setup.first_web(wanted)
+    address = site_processes.url_of(site_setup.with_wanted(web, wanted))
+    supervisor = Supervisor(places, address, shown)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, supervisor.ask_to_stop)
+    try:
+        await _bring_up(supervisor, places, site, wanted, shown, demo=demo)
+        supervisor.running()
+        for line in _announcement(places, address):
+            shown.line(line)
+        await supervisor.wait_until_asked_to_stop()
+    except Stopped:
+        pass
+    finally:
+        await supervisor.stop()
+
+
+async def _bring_up(
+    supervisor: Supervisor, places: Places, known: Site | None, wanted: Wanted, shown: Progress, *, demo: bool
+) -> None:
+    """Servers, databases, `prepare`, then what serves people: each needs what came before."""
+    if known.embedded_postgres if known else not wanted.postgres:
+        await _start_clusters(supervisor, places, shown)
+    if known is None:
+        site = site_setup.make(places, wanted)
+        shown.line(f"wrote {places.data / 'calotype.toml'}")
+    else:
+        site_setup.check_servers(places, known, wanted)
+        site = site_setup.follow_moved_data(places, known)
+    site = msgspec.structs.replace(site, web=site_setup.with_wanted(site.web, wanted))
+    await supervisor.unless_stopped(asyncio.to_thread(site_setup.create_databases, site))
+    told = site_processes.environment(places, site)
+    await supervisor.run(site_processes.prepare(told, demo=demo))
+    with shown.step("starting the relay and the web server"):
+        await supervisor.start(site_processes.relay(told))
+        await supervisor.start(site_processes.web(places, site, told))
+
+
+async def _start_clusters(supervisor: Supervisor, places: Places, shown: Progress) -> None:
+    made = site_processes.clusters(places)
+    names = ", ".join(cluster.name for cluster in made)
+    if not all(cluster.initialised() for cluster in made):
+        with shown.step(f"making the PostgreSQL clusters {names}"):
+            await supervisor.unless_stopped(all_of(asyncio.to_thread(cluster.initialise) for cluster in made))
+    with shown.step(f"starting PostgreSQL {names}"):
+        for cluster in made:
+            site_processes.forget_dead_postmaster(cluster)
+        await supervisor.start(*[site_processes.postgres(cluster) for cluster in made])
+
+
+def _say_running(places: Places) -> None:
+    """Another supervisor has this data directory: where, and what it runs."""
+    process = state.supervisor(places)
+    known = state.read(places)
+    if process is None or known is None or known.supervisor != process:
+        click.echo(f"Calotype is being started or stopped by another process; data: {places.data}")
+        return
+    click.echo(
+        f"Calotype is already {known.phase} at {known.url} (supervisor {process.pid}, data {places.data})"
+    )
+    for child in known.children:
+        click.echo(f"  {child.name:8} {child.state}")
+    click.echo("`./calotype status` says more, `./calotype down` stops it.")
+
+
+def _announcement(places: Places, address: str) -> list[str]:
+    lines = [f"Calotype is at {address}"]
+    if places.demo.exists():
+        user, password = DEMO_LOGIN
+        lines.append(f"  sign in as {user}, password {password}")
+    return lines
+
+
+# --- Detached ----------------------------------------------------------------------------------------------------------
+
+
+def _detach(places: Places, wanted: Wanted, *, demo: bool) -> int:
+    """Start a supervisor in a session of its own, show what it says until it is up; the exit status."""
+    path = places.log("supervisor")
+    said = Follower(path, size(path))
+    with path.open("ab") as log:
+        daemon = subprocess.Popen(
+            [*site_processes.OURSELVES, "up", "--daemon", *_arguments(places, wanted, demo=demo)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=places.data,
+            env=_with_servers(wanted),
+            start_new_session=True,
+        )
+    try:
+        return _watch(places, daemon, said)
+    except KeyboardInterrupt:
+        click.echo("stopping")
+        daemon.terminate()
+        daemon.wait()
+        return 130
+
+
+def _watch(places: Places, daemon: subprocess.Popen[bytes], said: Follower) -> int:
+    while True:
+        ended = daemon.poll()  # asked first: what it said last is then there to be read
+        known = state.read(places)
+        for line in said.new_lines():
+            click.echo(re.sub(r"^\d{4}-\d\d-\d\dT[\d:]+Z ", "", line))
+        if ended is not None:
+            if ended != 0:
+                click.echo(f"calotype: it did not start; its log is {places.log('supervisor')}", err=True)
+            return 1 if ended else 0
+        if known is not None and known.supervisor.pid == daemon.pid and known.phase == "running":
+            click.echo(
+                "It runs in the background: `./calotype status`, `./calotype logs`, `./calotype down`."
+            )
+            return 0
+        time.sleep(0.05)
+
+
+def _arguments(places: Places, wanted: Wanted, *, demo: bool) -> Sequence[str]:
+    said = {"--host": wanted.host, "--port": wanted.port, "--workers": wanted.workers}
+    arguments = [f"--data={places.data}", "--demo" if demo else "--no-demo"]
+    return arguments + [f"{option}={value}" for option, value in said.items() if value is not None]
+
+
+def _with_servers(wanted: Wanted) -> dict[str, str]:
+    """DSNs hold passwords: they go by the environment, which only we can read, not by the command line."""
+    return {**os.environ, **({"CALOTYPE_POSTGRES": " ".join(wanted.postgres)} if wanted.postgres else {})}

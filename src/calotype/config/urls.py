@@ -1,0 +1,26 @@
+"""Every address of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from calotype.config.health import healthz
+from calotype.web import converters
+
+converters.register()
+
+handler400 = "calotype.web.errors.bad_request"
+handler403 = "calotype.web.errors.permission_denied"
+handler404 = "calotype.web.errors.not_found"
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("healthz", healthz, name="healthz"),
+    path("", include("calotype.product.feed.urls")),
+    path("", include("calotype.product.accounts.urls")),
+    path("", include("calotype.product.photos.urls")),
+    path("", include("calotype.product.likes.urls")),
+    path("", include("calotype.product.comments.urls")),
+    path("", include("calotype.product.follows.urls")),
+    path("", include("calotype.product.demo.urls")),
+    path("", include("calotype.product.profiles.urls")),
+]

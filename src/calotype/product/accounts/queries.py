@@ -1,0 +1,99 @@
+"""What is asked about people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+from django.urls import reverse
+
+from calotype.infra.tao import START, Cursor, Graph, Node
+from calotype.product.accounts import names, store
+from calotype.product.accounts.types import JOINED, AccountId, Person, shard_root
+from calotype.std.errors import NotFound, NotSignedIn
+from calotype.web.request import SiteRequest
+from calotype.web.sessions import end_sessions
+
+AVATAR_HUES = 8
+
+
+class PersonMissing(NotFound):
+    code = "person_missing"
+
+
+class PersonCard(msgspec.Struct, frozen=True):
+    """A person as templates show them."""
+
+    id: AccountId
+    username: str
+    name: str
+    url: str
+    avatar: str
+    """URL of the picture, empty when there is none: then the initial is shown in one of eight hues."""
+    initial: str
+    hue: int
+    bio: str = ""
+    website: str = ""
+
+
+def card(node: Node[Person]) -> PersonCard:
+    person = node.data
+    picture = reverse("avatar", args=[node.id, person.avatar]) if person.avatar else ""
+    return PersonCard(
+        id=AccountId(node.id),
+        username=person.username,
+        name=person.shown_name,
+        url=f"/@{person.username}/",
+        avatar=picture,
+        initial=person.shown_name[:1].upper(),
+        hue=(node.id >> 10) % AVATAR_HUES,
+        bio=person.bio,
+        website=person.website,
+    )
+
+
+async def viewer(request: SiteRequest) -> Node[Person] | None:
+    """Who is looking; None for nobody. A session whose account is suspended or gone counts for nobody."""
+    if request.account_id is None:
+        return None
+    if request.viewer_node is None:
+        node = await request.site.graph.obj_get(Person, request.account_id)
+        if node is None or node.data.suspended:
+            await end_sessions(request.site.sessions, request.account_id)
+            request.account_id = None
+            return None
+        request.viewer_node = node
+    found: Node[Person] = request.viewer_node
+    return found
+
+
+async def require_viewer(request: SiteRequest) -> Node[Person]:
+    """Who is looking; raises `NotSignedIn` for nobody."""
+    found = await viewer(request)
+    if found is None:
+        raise NotSignedIn("this needs an account: log in first")
+    return found
+
+
+async def by_username(graph: Graph, username: str) -> Node[Person]:
+    """The person with exactly this name; raises `PersonMissing`. A name that only looks like it finds nobody."""
+    wanted = names.canonical(username)
+    held = await store.holder(graph, wanted) if len(wanted) <= names.LONGEST and "\0" not in wanted else None
+    node = await graph.obj_get(Person, held[0]) if held else None
+    if node is None or node.data.username != wanted or node.data.suspended:
+        raise PersonMissing(f"there is nobody called @{username[:40]} here")
+    return node
+
+
+async def people(graph: Graph, ids: Iterable[int]) -> dict[int, Node[Person]]:
+    """Those of these people who are there to be seen."""
+    found = await graph.obj_get_many(Person, ids)
+    return {id_: node for id_, node in found.items() if not node.data.suspended}
+
+
+async def newest(graph: Graph, limit: int, before: Cursor = START) -> list[tuple[Node[Person], Cursor]]:
+    """The people who joined last, with the cursor after each: one statement a physical server for the lists."""
+    roots = [shard_root(shard) for shard in graph.shards.placement.shards("people")]
+    joined = [edge for _, edge in await graph.assoc_merge(JOINED, roots, limit, before=before)]
+    found = await people(graph, [edge.id2 for edge in joined])
+    return [(found[edge.id2], edge.cursor) for edge in joined if edge.id2 in found]

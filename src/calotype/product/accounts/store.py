@@ -1,0 +1,56 @@
+"""User names as claims: each is held on the logical shard of its skeleton's hash, so it is unique on the whole site."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+
+from calotype.infra.shards import Shards
+from calotype.infra.tao import Graph, Writes
+from calotype.product.accounts.names import skeleton
+
+KIND = "username"
+
+
+def _shard(shards: Shards, key: str) -> int:
+    """Among the shards of the site's first day: adding shards must not move a name."""
+    candidates = shards.placement.first_shards
+    return candidates[int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % len(candidates)]
+
+
+def _writes(graph: Graph, key: str) -> tuple[Writes, int]:
+    shard = _shard(graph.shards, key)
+    pool = graph.shards.pool("people", shard)
+    return Writes(graph.shards, pool, pool.write), shard
+
+
+async def claim(graph: Graph, username: str, id_: int) -> int:
+    """Who holds this name or one that looks like it: `id_` if it was free."""
+    key = skeleton(username)
+    writes, shard = _writes(graph, key)
+    return await writes.claim("people", shard, KIND, key, id_)
+
+
+async def claim_many(graph: Graph, names: Iterable[tuple[str, int]]) -> None:
+    """Claim many names that are known to be free, given as (name, id)."""
+    by_shard: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    for username, id_ in names:
+        key = skeleton(username)
+        by_shard[_shard(graph.shards, key)].append((key, id_))
+    for shard, rows in by_shard.items():
+        pool = graph.shards.pool("people", shard)
+        await Writes(graph.shards, pool, pool.write).claim_many("people", shard, KIND, rows)
+
+
+async def holder(graph: Graph, username: str) -> tuple[int, int] | None:
+    """(id, since when in ms) of the name; None when it is free."""
+    key = skeleton(username)
+    writes, shard = _writes(graph, key)
+    return await writes.claimed("people", shard, KIND, key)
+
+
+async def release(graph: Graph, username: str, id_: int) -> bool:
+    key = skeleton(username)
+    writes, shard = _writes(graph, key)
+    return await writes.release("people", shard, KIND, key, id_)

@@ -1,0 +1,41 @@
+"""People in the graph."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+import msgspec
+
+from calotype.infra.ids import compose
+from calotype.infra.tao import association, object_type
+
+AccountId = NewType("AccountId", int)
+
+NAME_LIMIT = 50
+BIO_LIMIT = 300
+WEBSITE_LIMIT = 200
+
+
+@object_type(1, partition="people")
+class Person(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What everybody may see of an account. `avatar` is the id of the picture, 0 when there is none."""
+
+    username: str
+    name: str = ""
+    bio: str = ""
+    website: str = ""
+    avatar: int = 0
+    suspended: bool = False
+
+    @property
+    def shown_name(self) -> str:
+        return self.name or self.username
+
+
+JOINED = association(11, "joined", partition="people")
+"""From the root of a logical shard to each person on it: the people of the site, newest first."""
+
+
+def shard_root(shard: int) -> int:
+    """The id from which a shard's `JOINED` list starts: the lowest that the shard can have, never given to anything."""
+    return compose(0, shard, 0)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from calotype.infra.ids import shard_of
+from calotype.infra.tao import Graph, Node
+from calotype.product.accounts.types import AccountId
+from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, Comment, CommentId
+from calotype.product.photos.queries import post_of
+from calotype.product.photos.types import PostId
+from calotype.std.errors import Forbidden, NotFound
+
+
+class CommentMissing(NotFound):
+    code = "comment_missing"
+
+
+class NotYourComment(Forbidden):
+    code = "not_your_comment"
+
+
+async def add(graph: Graph, author: AccountId, post_id: PostId, text: str) -> Node[Comment]:
+    """Comment on a post: object and edges commit together on the post's shard. Raises `PostMissing`."""
+    await post_of(graph, post_id)
+    shard = shard_of(post_id)
+    async with graph.transaction("comments", shard) as write:
+        comment = await write.obj_add(Comment(author=author, post=post_id, text=text), shard, None)
+        await write.edge(HAS_COMMENT, post_id, comment.id, time=None, data=None, present=True)
+        await write.edge(AUTHORED_BY, comment.id, author, time=None, data=None, present=True)
+    return comment
+
+
+async def delete(graph: Graph, account_id: AccountId, post_id: PostId, comment_id: CommentId) -> None:
+    """Delete one's own comment, or any under one's own post. Raises `CommentMissing`, `NotYourComment`."""
+    comment = await graph.obj_get(Comment, comment_id)
+    if comment is None or comment.data.post != post_id:
+        raise CommentMissing(_("There is no such comment; it may have been deleted."))
+    post = await post_of(graph, post_id)
+    if account_id not in (comment.data.author, post.data.author):
+        raise NotYourComment(_("Only who wrote a comment or who posted the photo can delete it."))
+    async with graph.transaction("comments", shard_of(post_id)) as write:
+        await write.edge(HAS_COMMENT, post_id, comment_id, time=None, data=None, present=False)
+        await write.edge(AUTHORED_BY, comment_id, comment.data.author, time=None, data=None, present=False)
+        await write.obj_delete(Comment, comment_id)

@@ -1,0 +1,25 @@
+"""Comments in the graph. All of a comment is written on its post's shard, in one transaction."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+import msgspec
+
+from calotype.infra.tao import association_pair, object_type
+
+CommentId = NewType("CommentId", int)
+
+COMMENT_LIMIT = 1_000
+
+
+@object_type(3, partition="comments")
+class Comment(msgspec.Struct, frozen=True):
+    author: int
+    post: int
+    text: str
+
+
+HAS_COMMENT, COMMENT_ON = association_pair(7, "has_comment", 8, "comment_on", partition="comments", owns=Comment)
+AUTHORED_BY, AUTHORED = association_pair(10, "authored_by", 9, "authored", partition="comments")
+"""Written from the comment's side, so that it commits with the comment; a person's list of them is the inverse."""

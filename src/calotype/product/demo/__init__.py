@@ -1,0 +1,1 @@
+"""Demo people and photographs, and larger populations to try things on."""

@@ -1,0 +1,1 @@
+"""The home feed, and the page of one post."""

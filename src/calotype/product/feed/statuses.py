@@ -1,0 +1,143 @@
+"""Posts in the shape of a Mastodon `Status`, so that what reads one reads the other. Ids are strings.
+
+Fields and types: Mastodon's API documentation, entities Status, Account and MediaAttachment.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+from django.utils.html import escape
+
+from calotype.infra.ids import time_ms
+from calotype.product.accounts.queries import PersonCard
+from calotype.product.feed.types import Item
+from calotype.product.photos.queries import media_url
+from calotype.product.photos.types import Photo, posted_at
+
+
+class Size(msgspec.Struct, frozen=True):
+    width: int
+    height: int
+    size: str
+    aspect: float
+
+
+class Meta(msgspec.Struct, frozen=True):
+    original: Size
+    small: Size
+
+
+class MediaAttachment(msgspec.Struct, frozen=True):
+    id: str
+    url: str
+    preview_url: str
+    description: str | None
+    blurhash: str
+    meta: Meta
+    type: Literal["image"] = "image"
+    remote_url: None = None
+
+
+class Account(msgspec.Struct, frozen=True):
+    id: str
+    username: str
+    acct: str
+    display_name: str
+    note: str
+    url: str
+    avatar: str
+    avatar_static: str
+    created_at: str
+    locked: bool = False
+    bot: bool = False
+
+
+class Status(msgspec.Struct, frozen=True):
+    id: str
+    created_at: str
+    uri: str
+    url: str
+    account: Account
+    content: str
+    media_attachments: list[MediaAttachment]
+    favourites_count: int
+    replies_count: int
+    favourited: bool
+    sensitive: bool = False
+    spoiler_text: str = ""
+    visibility: Literal["public"] = "public"
+    reblogs_count: int = 0
+    reblogged: bool = False
+    in_reply_to_id: None = None
+    in_reply_to_account_id: None = None
+    reblog: None = None
+    language: None = None
+    mentions: tuple[()] = ()
+    tags: tuple[()] = ()
+    emojis: tuple[()] = ()
+
+
+SMALL_WIDTH = 640
+
+
+def status(item: Item, origin: str) -> Status:
+    """The item as a status; `origin` is the site's scheme and host, since URLs in the API are absolute."""
+    url = f"{origin}/p/{item.post.id}/"
+    return Status(
+        id=str(item.post.id),
+        created_at=timestamp(posted_at(item.post)),
+        uri=url,
+        url=url,
+        account=account(item.author, origin),
+        content=paragraphs(item.post.data.caption),
+        media_attachments=[attachment(item.post.id, photo, origin) for photo in item.post.data.photos],
+        favourites_count=item.likes,
+        replies_count=item.comments,
+        favourited=item.liked,
+    )
+
+
+def account(person: PersonCard, origin: str) -> Account:
+    avatar = origin + person.avatar if person.avatar else ""
+    return Account(
+        id=str(person.id),
+        username=person.username,
+        acct=person.username,
+        display_name=person.name,
+        note=paragraphs(person.bio),
+        url=origin + person.url,
+        avatar=avatar,
+        avatar_static=avatar,
+        created_at=timestamp(time_ms(person.id)),
+    )
+
+
+def attachment(post_id: int, photo: Photo, origin: str) -> MediaAttachment:
+    small = next((width for width in photo.widths if width >= SMALL_WIDTH), photo.widths[-1])
+    return MediaAttachment(
+        id=str(photo.id),
+        url=f"{origin}{media_url(post_id, photo.id, f'{photo.widths[-1]}.jpeg')}",
+        preview_url=f"{origin}{media_url(post_id, photo.id, f'{small}.jpeg')}",
+        description=photo.alt or None,
+        blurhash=photo.blurhash,
+        meta=Meta(original=_size(photo, photo.widths[-1]), small=_size(photo, small)),
+    )
+
+
+def _size(photo: Photo, width: int) -> Size:
+    height = max(1, round(photo.height * width / photo.width))
+    return Size(width, height, f"{width}x{height}", round(width / height, 4))
+
+
+def timestamp(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def paragraphs(text: str) -> str:
+    """Plain text as the HTML that the API speaks: escaped, with paragraphs and line breaks."""
+    if not text:
+        return ""
+    return "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in text.split("\n\n"))

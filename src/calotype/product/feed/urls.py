@@ -1,0 +1,9 @@
+from django.urls import path
+
+from calotype.product.feed import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("p/<id:post_id>/", views.post, name="post"),
+    path("api/v1/timelines/home", views.timeline, name="timeline"),
+]

@@ -1,0 +1,125 @@
+"""The home feed as a page and as JSON, and the page of one post."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_http_methods
+
+from calotype.infra.ids import parse, time_ms
+from calotype.infra.tao import Cursor
+from calotype.product.accounts.forms import LogInForm
+from calotype.product.accounts.pages import show
+from calotype.product.accounts.queries import require_viewer, viewer
+from calotype.product.comments.queries import page as comments_page
+from calotype.product.feed import queries
+from calotype.product.feed.statuses import status
+from calotype.product.feed.types import Item
+from calotype.product.follows.queries import followed_among
+from calotype.product.photos.queries import PostMissing, photo_views, post_of
+from calotype.product.photos.types import Post, posted_at
+from calotype.product.profiles.queries import to_find
+from calotype.web import paging
+from calotype.web.pages import json
+from calotype.web.request import SiteRequest
+
+FEED_PAGE = 20
+COMMENTS_A_PAGE = 50
+
+
+def shown(item: Item) -> dict[str, Any]:
+    """An item as templates show it."""
+    return {
+        "id": item.post.id,
+        "author": item.author,
+        "photos": photo_views(item.post),
+        "caption": item.post.data.caption,
+        "at": datetime.fromtimestamp(posted_at(item.post) / 1000, UTC),
+        "likes": item.likes,
+        "liked": item.liked,
+        "comments": item.comments,
+        "said": [
+            {
+                "id": said.comment.id,
+                "author": said.author,
+                "text": said.comment.data.text,
+                "at": datetime.fromtimestamp(said.comment.created / 1000, UTC),
+            }
+            for said in item.said
+        ],
+    }
+
+
+@require_http_methods(["GET", "HEAD"])
+async def home(request: SiteRequest) -> HttpResponse:
+    """The feed; for somebody who is not signed in, the door."""
+    me = await viewer(request)
+    if me is None:
+        return await show(request, "accounts/log_in.html", {"form": LogInForm(), "next": ""})
+    graph = request.site.graph
+    before = paging.decode(request.GET.get("before"))
+    page = await queries.home(graph, me.id, FEED_PAGE, before)
+    context = {
+        "items": [shown(item) for item in page.items],
+        "older": paging.encode(page.older) if page.older else "",
+        "first_page": not request.GET.get("before"),
+        "suggestions": await to_find(graph, me.id, 5),
+    }
+    return await show(request, "feed/home.html", context)
+
+
+@require_http_methods(["GET", "HEAD"])
+async def post(request: SiteRequest, post_id: int) -> HttpResponse:
+    graph = request.site.graph
+    node = await post_of(graph, post_id)
+    me = await viewer(request)
+    items = await queries.with_surroundings(graph, me.id if me else None, [node], comments=0)
+    if not items:
+        raise PostMissing("there is no such post; it may have been deleted")
+    comments, older = await comments_page(graph, post_id, COMMENTS_A_PAGE, paging.decode(request.GET.get("before")))
+    said = await queries.with_authors(graph, comments)
+    item = items[0]
+    view = shown(Item(item.post, item.author, item.likes, item.liked, item.comments, list(said.values())))
+    followed = bool(me and await followed_among(graph, me.id, [item.author.id]))
+    context = {"item": view, "older": paging.encode(older) if older else "", "followed": followed}
+    return await show(request, "feed/post.html", context)
+
+
+@require_http_methods(["GET", "HEAD"])
+async def timeline(request: SiteRequest) -> HttpResponse:
+    """`GET /api/v1/timelines/home`: the feed as Mastodon statuses, with `max_id`, `min_id`, `limit` and `Link`."""
+    me = await require_viewer(request)
+    graph = request.site.graph
+    limit = paging.limit(request.GET.get("limit"))
+    max_id, min_id = request.GET.get("max_id"), request.GET.get("min_id") or request.GET.get("since_id")
+    before = await _place(request, max_id) if max_id else paging.decode(None)
+    page = await queries.home(graph, me.id, limit, before, await _place(request, min_id) if min_id else None)
+    origin = origin_of(request)
+    response = json([status(item, origin) for item in page.items])
+    if links := _links(origin + request.path, limit, page.items, older=page.older is not None):
+        response["Link"] = links
+    return response
+
+
+async def _place(request: SiteRequest, text: str) -> Cursor:
+    """The place of a post in time; of one that is gone, that of its id."""
+    post_id = parse(text)
+    node = await request.site.graph.obj_get(Post, post_id)
+    return (posted_at(node) if node else time_ms(post_id), post_id)
+
+
+def _links(url: str, limit: int, items: list[Item], *, older: bool) -> str:
+    links = []
+    if items and older:
+        links.append(f'<{url}?limit={limit}&max_id={items[-1].post.id}>; rel="next"')
+    if items:
+        links.append(f'<{url}?limit={limit}&min_id={items[0].post.id}>; rel="prev"')
+    return ", ".join(links)
+
+
+def origin_of(request: HttpRequest) -> str:
+    """Scheme and host under which people reach the site."""
+    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"

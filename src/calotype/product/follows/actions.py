@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from calotype.infra.tao import Graph
+from calotype.product.accounts.queries import PersonMissing
+from calotype.product.accounts.types import AccountId, Person
+from calotype.product.follows.types import FOLLOWING_LIMIT, FOLLOWS
+from calotype.std.errors import Unprocessable
+
+
+class CannotFollowOneself(Unprocessable):
+    code = "cannot_follow_oneself"
+
+
+class FollowingLimit(Unprocessable):
+    code = "following_limit"
+
+
+async def follow(graph: Graph, follower: AccountId, followee: AccountId) -> bool:
+    """Follow somebody; False when one did already. Raises `CannotFollowOneself`, `PersonMissing`, `FollowingLimit`."""
+    if follower == followee:
+        raise CannotFollowOneself(_("You see your own photos anyway: there is no need to follow yourself."))
+    person = await graph.obj_get(Person, followee)
+    if person is None or person.data.suspended:
+        raise PersonMissing(_("There is nobody to follow here."))
+    if await graph.assoc_count(FOLLOWS, follower) >= FOLLOWING_LIMIT:
+        raise FollowingLimit(_("You follow %d people; that is as many as one can.") % FOLLOWING_LIMIT, limit=FOLLOWING_LIMIT)
+    return (await graph.assoc_add(FOLLOWS, follower, followee)).changed
+
+
+async def unfollow(graph: Graph, follower: AccountId, followee: AccountId) -> bool:
+    """Stop following; False when one did not follow."""
+    return (await graph.assoc_del(FOLLOWS, follower, followee)).changed

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from calotype.product.follows import views
+
+urlpatterns = [
+    path("@<str:username>/follow/", views.follow, name="follow"),
+    path("@<str:username>/unfollow/", views.unfollow, name="unfollow"),
+    path("@<str:username>/followers/", views.people_list, {"which": "followers"}, name="followers"),
+    path("@<str:username>/following/", views.people_list, {"which": "following"}, name="following"),
+]

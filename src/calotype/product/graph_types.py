@@ -1,0 +1,24 @@
+"""Every object and association of the product, declared by importing this module."""
+
+from calotype.product.accounts.types import JOINED, Person
+from calotype.product.comments.types import AUTHORED, AUTHORED_BY, COMMENT_ON, HAS_COMMENT, Comment
+from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
+from calotype.product.likes.types import LIKED_BY, LIKES
+from calotype.product.photos.types import POSTED, POSTED_BY, Post
+
+__all__ = [
+    "AUTHORED",
+    "AUTHORED_BY",
+    "COMMENT_ON",
+    "FOLLOWED_BY",
+    "FOLLOWS",
+    "HAS_COMMENT",
+    "JOINED",
+    "LIKED_BY",
+    "LIKES",
+    "POSTED",
+    "POSTED_BY",
+    "Comment",
+    "Person",
+    "Post",
+]

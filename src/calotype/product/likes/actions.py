@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from calotype.infra.tao import Graph
+from calotype.product.accounts.types import AccountId
+from calotype.product.likes.types import LIKES
+from calotype.product.photos.queries import post_of
+from calotype.product.photos.types import PostId
+
+
+async def like(graph: Graph, account_id: AccountId, post_id: PostId) -> bool:
+    """Like a post; False when one did already. Raises `PostMissing`."""
+    await post_of(graph, post_id)
+    return (await graph.assoc_add(LIKES, account_id, post_id)).changed
+
+
+async def unlike(graph: Graph, account_id: AccountId, post_id: PostId) -> bool:
+    """Take a like back; False when there was none. Raises `PostMissing`."""
+    await post_of(graph, post_id)
+    return (await graph.assoc_del(LIKES, account_id, post_id)).changed

@@ -1,0 +1,1 @@
+"""Posts of one or more photographs: upload, storage, media, editing, deletion."""

@@ -1,0 +1,225 @@
+"""Publishing, editing and deleting posts.
+
+What an upload stores: `photos/<photo>/original-<sha256>.<format>`, byte for byte and never served, and its public
+variants `photos/<photo>/<width>.<format>`. Blobs are create-only. Before the first one is stored, the outbox of the
+author's shard says that they shall be removed; the transaction that makes the post takes that back. So an upload that
+fails or whose process dies at any moment leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from calotype.infra.blobs import BlobStore, blob_key
+from calotype.infra.ids import shard_of
+from calotype.infra.imaging import Processed, process
+from calotype.infra.tao import Graph, Handler, Node, Writes
+from calotype.product.accounts.avatars import Blobs
+from calotype.product.accounts.types import AccountId
+from calotype.product.photos.queries import post_of
+from calotype.product.photos.types import FILES_PER_UPLOAD, PHOTOS_PER_POST, POSTED, Photo, Post, PostId, posted_at
+from calotype.std.errors import CalotypeError, Forbidden, TooLarge, Unprocessable
+from calotype.web.site import Site
+
+ABANDONED_MS = 3_600_000
+"""Blobs of an upload that has not become a post within an hour are removed."""
+
+AT_ONCE = 2
+"""Files of one upload that are decoded at the same time: bounds its memory to two decoded pictures."""
+
+
+class NothingStored(Unprocessable):
+    """None of the files could be used; `data["files"]` has a sentence for each."""
+
+    code = "nothing_stored"
+
+
+class TooManyFiles(TooLarge):
+    code = "too_many_files"
+
+
+class NotYours(Forbidden):
+    code = "not_yours"
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """One file as it came. Its name is only ever shown to the one who sent it."""
+
+    name: str
+    data: bytes
+    alt: str = ""
+
+
+class Published(msgspec.Struct, frozen=True):
+    """What became of an upload: the posts in order, and sentences on files that were refused or changed."""
+
+    posts: list[PostId]
+    stored: int
+    refused: list[str]
+    notes: list[str]
+
+
+async def publish(
+    site: Site, author: AccountId, uploads: Sequence[Upload], caption: str = "", key: str = "", at_ms: int = 0
+) -> Published:
+    """Store photographs and post them in their order, 20 to a post. Durable when it returns.
+
+    Files that cannot be used are named in `refused`; the others are posted all the same. `key` makes a repeated request
+    (double click, retry) answer with the posts that the first one made. `at_ms` dates them back. Raises `NothingStored`, `TooManyFiles`.
+    """
+    if not uploads:
+        raise NothingStored(_("Choose at least one photo."))
+    if len(uploads) > FILES_PER_UPLOAD:
+        raise TooManyFiles(
+            _("%(given)d files at once; the limit is %(limit)d.") % {"given": len(uploads), "limit": FILES_PER_UPLOAD},
+            limit=FILES_PER_UPLOAD,
+        )
+    if earlier := await _earlier(site.graph, author, key):
+        return Published(earlier, 0, [], [])
+    shard = shard_of(author)
+    ids = await site.graph.shards.next_ids(shard, len(uploads))
+    async with site.graph.transaction("media", shard) as write:
+        pending = await write.post("media", shard, "blobs", Blobs([prefix(id_) for id_ in ids]), ABANDONED_MS)
+    photos, refused, notes = await _store_all(site, ids, uploads)
+    if not photos:
+        raise NothingStored(" ".join(refused), files=refused)
+    posts = await _post(site.graph, Post(author=author, photos=photos, caption=caption, at=at_ms), key, [pending])
+    return Published(posts, len(photos), refused, notes)
+
+
+def prefix(photo_id: int) -> str:
+    return f"photos/{photo_id}"
+
+
+async def _earlier(graph: Graph, author: AccountId, key: str) -> list[PostId]:
+    """The posts that a request with this key has made before."""
+    if not key:
+        return []
+    pool = graph.shards.pool("media", shard_of(author))
+    writes = Writes(graph.shards, pool, pool.write)
+    found: list[PostId] = []
+    while claimed := await writes.claimed("media", shard_of(author), "upload", _claim_key(author, key, len(found))):
+        found.append(PostId(claimed[0]))
+    return found
+
+
+def _claim_key(author: AccountId, key: str, part: int) -> str:
+    return f"{author}:{hashlib.sha256(key.encode()).hexdigest()[:32]}:{part}"
+
+
+async def _store_all(site: Site, ids: Sequence[int], uploads: Sequence[Upload]) -> tuple[list[Photo], list[str], list[str]]:
+    """Decode and store the files, two at a time; the photos in their order, and what to tell about the others."""
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(id_: int, upload: Upload) -> tuple[Photo, list[str]] | CalotypeError:
+        async with turn:
+            try:
+                return await _store(site, id_, upload)
+            except CalotypeError as error:
+                if error.status >= 500:
+                    raise
+                return error
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(id_, upload)) for id_, upload in zip(ids, uploads, strict=True)]
+    photos: list[Photo] = []
+    refused: list[str] = []
+    notes: list[str] = []
+    for task, upload in zip(tasks, uploads, strict=True):
+        outcome = task.result()
+        if isinstance(outcome, CalotypeError):
+            refused.append(f"{upload.name}: {outcome.message}")
+            continue
+        photos.append(outcome[0])
+        notes += [f"{upload.name}: {note}" for note in outcome[1]]
+    return photos, refused, notes
+
+
+async def _store(site: Site, id_: int, upload: Upload) -> tuple[Photo, list[str]]:
+    made = await asyncio.get_running_loop().run_in_executor(site.imaging, lambda: process(upload.data))
+    digest = hashlib.sha256(upload.data).hexdigest()
+    original = blob_key(f"{prefix(id_)}/original-{digest}.{made.format}")
+    await site.blobs.put(original, upload.data, f"image/{made.format}")
+    for variant in made.variants:
+        await site.blobs.put(blob_key(f"{prefix(id_)}/{variant.name}.{variant.format}"), variant.data, variant.content_type)
+    return photo_of(id_, made, upload.alt), list(made.notes)
+
+
+def photo_of(id_: int, made: Processed, alt: str) -> Photo:
+    """What the graph keeps of a stored photograph."""
+    widths = sorted({variant.width for variant in made.variants if variant.name != "square"})
+    return Photo(id=id_, width=made.width, height=made.height, blurhash=made.blurhash, widths=widths, alt=alt)
+
+
+async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> list[PostId]:
+    """Make the posts, 20 photographs each, and keep their blobs: one transaction on the author's shard."""
+    author = AccountId(whole.author)
+    shard = shard_of(author)
+    parts = [whole.photos[start : start + PHOTOS_PER_POST] for start in range(0, len(whole.photos), PHOTOS_PER_POST)]
+    ids = await graph.shards.next_ids(shard, len(parts))
+    async with graph.transaction("media", shard) as write:
+        for at, (post_id, photos) in enumerate(zip(ids, parts, strict=True)):
+            if key and await write.claim("media", shard, "upload", _claim_key(author, key, at), post_id) != post_id:
+                raise DuplicateUpload(_("This upload is being stored already."))
+            post = await write.obj_add(msgspec.structs.replace(whole, photos=photos), shard, post_id)
+            await write.edge(POSTED, author, post_id, time=posted_at(post), data=None, present=True)
+        await write.take_back("media", shard, pending)
+    return [PostId(id_) for id_ in ids]
+
+
+class DuplicateUpload(Unprocessable):
+    """Two requests with one Idempotency-Key at the same time: the other one has won, its answer is the one to use."""
+
+    code = "duplicate_upload"
+    status = 409
+
+
+async def edit(graph: Graph, author: AccountId, post_id: PostId, *, caption: str, alts: Sequence[str]) -> Node[Post]:
+    """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`."""
+    post = await own_post(graph, author, post_id)
+    photos = [
+        msgspec.structs.replace(photo, alt=alts[at] if at < len(alts) else photo.alt)
+        for at, photo in enumerate(post.data.photos)
+    ]
+    return await graph.obj_update(Post, post_id, if_version=post.version, caption=caption, photos=photos)
+
+
+async def delete(graph: Graph, author: AccountId, post_id: PostId) -> None:
+    """Delete a post with its photographs, originals too. It is gone from every page when this returns; its blobs,
+    likes and comments follow within seconds. Raises `PostMissing`, `NotYours`."""
+    post = await own_post(graph, author, post_id)
+    shard = shard_of(author)
+    async with graph.transaction("media", shard) as write:
+        await write.obj_delete(Post, post_id)
+        await write.edge(POSTED, author, post_id, time=None, data=None, present=False)
+        if not post.data.borrowed:
+            await write.post("media", shard, "blobs", Blobs([prefix(photo.id) for photo in post.data.photos]), 0)
+
+
+async def own_post(graph: Graph, author: AccountId, post_id: PostId) -> Node[Post]:
+    """The post, if it is the author's; raises `PostMissing`, `NotYours`."""
+    post = await post_of(graph, post_id)
+    if post.data.author != author:
+        raise NotYours(_("This is somebody else's post: only its author can change it."))
+    return post
+
+
+def remove_blobs(store: BlobStore) -> Handler:
+    """The outbox handler of `blobs`."""
+
+    async def handler(payload: bytes) -> None:
+        for each in msgspec.json.decode(payload, type=Blobs).prefixes:
+            await store.delete_prefix(each)
+
+    return handler
+
+
+def stored_sentence(published: Published) -> str:
+    """"57 photos are posted." for the note on the next page."""
+    return ngettext("%d photo is posted.", "%d photos are posted.", published.stored) % published.stored

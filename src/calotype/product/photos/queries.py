@@ -1,0 +1,101 @@
+"""Reading posts, and turning them into what templates and the API show."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+from blurhash_rs import blurhash_decode
+from django.urls import reverse
+
+from calotype.infra.tao import Cursor, Graph, Node
+from calotype.product.photos.types import POSTED, Photo, Post
+from calotype.std.errors import NotFound
+
+PLACEHOLDER_SIDE = 16
+
+
+class PostMissing(NotFound):
+    code = "post_missing"
+
+
+class PhotoView(msgspec.Struct, frozen=True):
+    """A photograph as templates show it: URLs, sizes, and a placeholder that needs no request."""
+
+    id: int
+    alt: str
+    width: int
+    height: int
+    portrait: bool
+    placeholder: str
+    """A `data:` URL of a 16 px picture."""
+    src: str
+    webp: str
+    jpeg: str
+    """`srcset`s."""
+    square: str
+    full: str
+
+
+async def post_of(graph: Graph, post_id: int) -> Node[Post]:
+    """The post; raises `PostMissing`."""
+    post = await graph.obj_get(Post, post_id)
+    if post is None:
+        raise PostMissing("there is no such post; it may have been deleted")
+    return post
+
+
+async def posts_of(graph: Graph, author: int, before: Cursor, limit: int) -> tuple[list[Node[Post]], Cursor | None]:
+    """A person's posts, newest first, with the cursor of the next page."""
+    edges = await graph.assoc_range(POSTED, author, 0, limit + 1, before=before)
+    found = await graph.obj_get_many(Post, [edge.id2 for edge in edges[:limit]])
+    posts = [found[edge.id2] for edge in edges[:limit] if edge.id2 in found]
+    return posts, edges[limit - 1].cursor if len(edges) > limit else None
+
+
+def media_url(post_id: int, photo_id: int, name: str) -> str:
+    return f"/media/{post_id}/{photo_id}/{name}"
+
+
+def photo_view(post_id: int, photo: Photo) -> PhotoView:
+    def url(name: str) -> str:
+        return media_url(post_id, photo.id, name)
+
+    middle = next((width for width in photo.widths if width >= 1080), photo.widths[-1])
+    return PhotoView(
+        id=photo.id,
+        alt=photo.alt,
+        width=photo.width,
+        height=photo.height,
+        portrait=photo.height > photo.width,
+        placeholder=placeholder(photo.blurhash, photo.height > photo.width),
+        src=url(f"{middle}.jpeg"),
+        webp=", ".join(f"{url(f'{width}.webp')} {width}w" for width in photo.widths),
+        jpeg=", ".join(f"{url(f'{width}.jpeg')} {width}w" for width in photo.widths),
+        square=url("square.webp"),
+        full=url(f"{photo.widths[-1]}.jpeg"),
+    )
+
+
+def photo_views(post: Node[Post]) -> list[PhotoView]:
+    return [photo_view(post.id, photo) for photo in post.data.photos]
+
+
+@lru_cache(maxsize=8192)
+def placeholder(blurhash: str, portrait: bool) -> str:
+    """A blurhash as a tiny picture in a `data:` URL: shown blurred under a photo until it has loaded."""
+    width, height = (12, PLACEHOLDER_SIDE) if portrait else (PLACEHOLDER_SIDE, 12)
+    out = io.BytesIO()
+    blurhash_decode(blurhash, width, height).save(out, "WEBP", quality=60, method=4)
+    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def alt_texts_missing(photos: Iterable[Photo]) -> int:
+    return sum(1 for photo in photos if not photo.alt)
+
+
+def post_url(post_id: int) -> str:
+    return reverse("post", args=[post_id])

@@ -1,0 +1,49 @@
+"""Posts in the graph."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+import msgspec
+
+from calotype.infra.ids import time_ms
+from calotype.infra.tao import Node, association_pair, object_type
+
+PostId = NewType("PostId", int)
+
+PHOTOS_PER_POST = 20
+FILES_PER_UPLOAD = 60
+CAPTION_LIMIT = 2_200
+ALT_LIMIT = 1_500
+
+
+class Photo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One photograph of a post. `widths` are those of its stored variants in pixels, ascending."""
+
+    id: int
+    width: int
+    height: int
+    blurhash: str
+    widths: list[int]
+    alt: str = ""
+
+
+@object_type(2, partition="media")
+class Post(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Photographs in the order that their author gave them, with a caption. Lives on its author's shard."""
+
+    author: int
+    photos: list[Photo]
+    caption: str = ""
+    at: int = 0
+    """When it was posted, in ms since 1970, if not when its id was made (demo content, imports)."""
+    borrowed: bool = False
+    """Its photographs are stored for other posts too (populations), so they stay when it is deleted."""
+
+
+def posted_at(post: Node[Post]) -> int:
+    """In milliseconds since 1970: the time of its place in every list."""
+    return post.data.at or time_ms(post.id)
+
+
+POSTED, POSTED_BY = association_pair(3, "posted", 4, "posted_by", partition="media")

@@ -1,0 +1,145 @@
+"""Uploading, editing and deleting posts, and sending photographs."""
+
+from __future__ import annotations
+
+import secrets
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpResponse, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from calotype.infra.blobs import BlobMissing, blob_key
+from calotype.infra.imaging import DEFAULT_LIMITS
+from calotype.product.accounts.pages import show
+from calotype.product.accounts.queries import require_viewer
+from calotype.product.accounts.types import AccountId
+from calotype.product.photos import actions, queries
+from calotype.product.photos.forms import CaptionForm, clean_alts
+from calotype.product.photos.types import FILES_PER_UPLOAD, PHOTOS_PER_POST, PostId
+from calotype.std.errors import CalotypeError
+from calotype.web.errors import wants_json
+from calotype.web.media import send_blob
+from calotype.web.pages import json, see_other
+from calotype.web.request import SiteRequest
+
+CONTENT_TYPES = {"jpeg": "image/jpeg", "webp": "image/webp"}
+FILE_NAME_LIMIT = 80
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+async def new(request: SiteRequest) -> HttpResponse:
+    """Upload photographs. The form's key, or an Idempotency-Key header, makes a repeated request harmless."""
+    me = await require_viewer(request)
+    await request.parse_form()
+    form = CaptionForm(request.POST or None)
+    refused: list[str] = []
+    status = 200
+    if request.method == "POST":
+        alts, alt_errors = clean_alts(request.POST.getlist("alt"))
+        status, refused = 422, alt_errors
+        if form.is_valid() and not alt_errors:
+            try:
+                published = await actions.publish(
+                    request.site, AccountId(me.id), await _uploads(request, alts), form.cleaned_data["caption"], _key(request)
+                )
+            except (actions.NothingStored, actions.TooManyFiles) as error:
+                if wants_json(request):
+                    raise
+                status, refused = error.status, _sentences(error)
+            else:
+                return _published(request, published)
+    context = {
+        "form": form,
+        "key": request.POST.get("key") or secrets.token_urlsafe(16),
+        "refused": refused,
+        "limits": {"photos": PHOTOS_PER_POST, "files": FILES_PER_UPLOAD, "megabytes": DEFAULT_LIMITS.max_bytes // 1_000_000},
+    }
+    return await show(request, "photos/new.html", context, status)
+
+
+def _published(request: SiteRequest, published: actions.Published) -> HttpResponse:
+    """On to describing the photos; with several posts, to one's own page."""
+    if wants_json(request):
+        return json(published, status=201)
+    messages.success(request, actions.stored_sentence(published))
+    for sentence in (*published.refused, *published.notes):
+        messages.warning(request, sentence)
+    if len(published.posts) > 1:
+        return see_other("/")
+    return see_other(f"/p/{published.posts[0]}/edit/?new")
+
+
+async def _uploads(request: SiteRequest, alts: list[str]) -> list[actions.Upload]:
+    files = [file for file in request.FILES.getlist("photos") if isinstance(file, UploadedFile)]
+    return [
+        actions.Upload(
+            name=(file.name or _("a file"))[:FILE_NAME_LIMIT],
+            data=await _bytes(file),
+            alt=alts[at] if at < len(alts) else "",
+        )
+        for at, file in enumerate(files)
+    ]
+
+
+async def _bytes(file: UploadedFile) -> bytes:
+    """What was sent; of a file over the limit only so much that it is seen to be over."""
+    limit = DEFAULT_LIMITS.max_bytes + 1
+    data: bytes = await sync_to_async(file.read, thread_sensitive=False)(limit)
+    return data
+
+
+def _key(request: SiteRequest) -> str:
+    return (request.headers.get("Idempotency-Key") or request.POST.get("key") or "")[:200]
+
+
+def _sentences(error: CalotypeError) -> list[str]:
+    files = error.data.get("files")
+    return files if isinstance(files, list) else [error.message]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+async def edit(request: SiteRequest, post_id: int) -> HttpResponse:
+    me = await require_viewer(request)
+    post = await actions.own_post(request.site.graph, AccountId(me.id), PostId(post_id))
+    form = CaptionForm(request.POST or None, initial={"caption": post.data.caption})
+    errors: list[str] = []
+    if request.method == "POST":
+        alts, errors = clean_alts(request.POST.getlist("alt"))
+        if form.is_valid() and not errors:
+            await actions.edit(
+                request.site.graph, AccountId(me.id), PostId(post_id), caption=form.cleaned_data["caption"], alts=alts
+            )
+            messages.success(request, _("Saved."))
+            return see_other(queries.post_url(post_id))
+    context = {
+        "form": form,
+        "post_id": post_id,
+        "photos": queries.photo_views(post),
+        "errors": errors,
+        "is_new": "new" in request.GET,
+    }
+    return await show(request, "photos/edit.html", context, 422 if errors or form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+async def delete(request: SiteRequest, post_id: int) -> HttpResponse:
+    """Asks first; deletes on POST."""
+    me = await require_viewer(request)
+    post = await actions.own_post(request.site.graph, AccountId(me.id), PostId(post_id))
+    if request.method == "POST":
+        await actions.delete(request.site.graph, AccountId(me.id), PostId(post_id))
+        messages.success(request, _("The post is deleted."))
+        return see_other(f"/@{me.data.username}/")
+    return await show(request, "photos/delete.html", {"post_id": post_id, "photos": queries.photo_views(post)})
+
+
+@require_http_methods(["GET", "HEAD"])
+async def media(request: SiteRequest, post_id: int, photo_id: int, name: str, format: str) -> HttpResponseBase:
+    """A variant of a photograph, as long as its post is there to be seen. Originals have no address."""
+    post = await queries.post_of(request.site.graph, post_id)
+    if format not in CONTENT_TYPES or not any(photo.id == photo_id for photo in post.data.photos):
+        raise BlobMissing("there is no such photo")
+    return await send_blob(request, blob_key(f"{actions.prefix(photo_id)}/{name}.{format}"), CONTENT_TYPES[format])

@@ -1,0 +1,41 @@
+"""Rendering: pages from templates, JSON from msgspec Structs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.template.loader import render_to_string
+from django.utils.http import url_has_allowed_host_and_scheme
+
+_json = msgspec.json.Encoder()
+
+
+def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """A page that depends on who asks, so no shared cache may keep it."""
+    response = HttpResponse(render_to_string(template, context, request), status=status)
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def json(document: object, status: int = 200) -> HttpResponse:
+    response = HttpResponse(_json.encode(document), content_type="application/json", status=status)
+    response["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def safe_next(request: HttpRequest, fallback: str) -> str:
+    """Where the form asks to go on, if that is a path of this site; else `fallback`, a path or a route's name."""
+    wanted = request.POST.get("next") or request.GET.get("next") or ""
+    if wanted and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) and wanted.startswith("/"):
+        return wanted
+    return resolve_url(fallback)
+
+
+def see_other(location: str) -> HttpResponseRedirect:
+    """303: after a POST, go on with a GET."""
+    response = HttpResponseRedirect(location)
+    response.status_code = 303
+    return response

@@ -1,0 +1,101 @@
+"""Sessions in the database of alias `sessions`: through asyncpg for our pages, through the ORM for Django's admin.
+
+Both read and write the same rows in Django's own format. A row also says whose session it is, so that all of an
+account's sessions can be ended at once: after a password change, or by an admin.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+
+from calotype.infra.shards import Pool
+
+KEY_LENGTHS = range(8, 41)
+
+_LOAD = "select session_data from public.web_session where session_key = $1 and expire_date > now()"
+_EXISTS = "select 1 from public.web_session where session_key = $1"
+_CREATE = """
+insert into public.web_session (session_key, session_data, expire_date, account_id) values ($1, $2, $3, $4)
+on conflict do nothing returning session_key
+"""
+_UPDATE = """
+update public.web_session set session_data = $2, expire_date = $3, account_id = $4 where session_key = $1 returning session_key
+"""
+_DELETE = "delete from public.web_session where session_key = $1 returning session_key"
+_END_ALL = "delete from public.web_session where account_id = $1 and session_key <> $2 returning session_key"
+
+
+class SessionStore(DatabaseStore):
+    """With a pool its async methods use it; without one (Django's admin) everything is Django's own."""
+
+    def __init__(self, session_key: str | None = None, pool: Pool | None = None) -> None:
+        plausible = session_key is not None and len(session_key) in KEY_LENGTHS and session_key.isalnum()
+        super().__init__(session_key if plausible else None)
+        self._pool = pool
+
+    @classmethod
+    def get_model_class(cls) -> type[Any]:
+        from calotype.web.models import Session
+
+        return Session
+
+    @property
+    def account_id(self) -> int | None:
+        """Whose session it is; None when nobody has signed in with it."""
+        value = self._session.get(SESSION_KEY)
+        return int(value) if isinstance(value, str) and value.isdigit() else None
+
+    def create_model_instance(self, data: dict[str, Any]) -> Any:
+        row = super().create_model_instance(data)
+        row.account_id = data.get(SESSION_KEY)
+        return row
+
+    async def aload_now(self) -> None:
+        """Read the session, so that what follows finds it in memory; an unknown or expired key becomes an empty one."""
+        self._session_cache = await self.aload()
+        self.accessed = False
+
+    async def aload(self) -> dict[str, Any]:
+        rows = await self._rows(_LOAD, self.session_key) if self.session_key else []
+        if not rows:
+            self._session_key = None
+            return {}
+        loaded: dict[str, Any] = self.decode(rows[0][0])
+        return loaded
+
+    async def aexists(self, session_key: str) -> bool:
+        return bool(await self._rows(_EXISTS, session_key))
+
+    async def asave(self, must_create: bool = False) -> None:
+        if self.session_key is None:
+            await self.acreate()
+            return
+        data = await self._aget_session(no_load=must_create)
+        account = data.get(SESSION_KEY)
+        row = (self.session_key, self.encode(data), self._expires(), int(account) if account else None)
+        if must_create:
+            if not await self._rows(_CREATE, *row):
+                raise CreateError
+        elif not await self._rows(_UPDATE, *row):
+            raise UpdateError
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        if key := session_key or self.session_key:
+            await self._rows(_DELETE, key)
+
+    def _expires(self) -> datetime:
+        return datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.get_expiry_age(), UTC)
+
+    async def _rows(self, sql: str, *arguments: object) -> list[Any]:
+        assert self._pool is not None, "this session belongs to Django's sync side"
+        return list(await self._pool.write(sql, *arguments))
+
+
+async def end_sessions(pool: Pool, account_id: int, keep: str = "") -> int:
+    """End all sessions of an account but `keep`; how many."""
+    return len(await pool.write(_END_ALL, account_id, keep))

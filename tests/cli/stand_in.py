@@ -1,0 +1,74 @@
+"""The command line with small stand-ins for `prepare`, the relay and the web server; PostgreSQL is the real one.
+
+Run as a program: `python tests/cli/stand_in.py up ...`. The stand-in web server answers /healthz and, with a POST to
+/crash, ends; `STAND_IN_PREPARE_STATUS` is the exit status of the stand-in for `prepare`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from calotype.cli import site_processes
+from calotype.cli.main import main
+from calotype.cli.places import Places
+from calotype.cli.supervisor import ChildSpec
+from calotype.config.site import Site
+
+WEB = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+        self.wfile.write(b'{"ok": true}')
+    def do_POST(self):
+        os._exit(9)
+http.server.ThreadingHTTPServer((os.environ["CALOTYPE_HOST"], int(os.environ["CALOTYPE_PORT"])), Handler).serve_forever()
+"""
+
+PREPARE = """
+import os, pathlib, sys
+print("prepared", sys.argv[1], flush=True)
+if sys.argv[1] == "--demo":
+    pathlib.Path(os.environ["CALOTYPE_DATA"], "run", "demo").touch()
+sys.exit(int(os.environ.get("STAND_IN_PREPARE_STATUS", "0")))
+"""
+
+RELAY = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print("relaying", flush=True)
+while True:
+    time.sleep(60)
+"""
+
+_real_web = site_processes.web
+
+
+def _python(name: str, program: str, told: Mapping[str, str], *arguments: str) -> ChildSpec:
+    prefix = site_processes.dying_with_us(signal.SIGTERM)
+    return ChildSpec(name, [*prefix, sys.executable, "-P", "-c", program, *arguments], told)
+
+
+def _prepare(told: Mapping[str, str], *, demo: bool) -> ChildSpec:
+    return _python("prepare", PREPARE, told, "--demo" if demo else "--no-demo")
+
+
+def _relay(told: Mapping[str, str]) -> ChildSpec:
+    return _python("relay", RELAY, told)
+
+
+def _web(places: Places, site: Site, told: Mapping[str, str]) -> ChildSpec:
+    return replace(_real_web(places, site, told), command=_python("web", WEB, told).command)
+
+
+if __name__ == "__main__":
+    site_processes.OURSELVES = (sys.executable, str(Path(__file__).resolve()))
+    site_processes.prepare = _prepare
+    site_processes.relay = _relay
+    site_processes.web = _web
+    main()

@@ -1,0 +1,87 @@
+"""One pair of real PostgreSQL clusters for each pytest process (0.9 s), with the databases of one site on them.
+
+Tests share that site and keep out of each other's way by new ids; nothing is truncated. A test that counts everything
+on a server takes `new_site`, one that stops servers `own_clusters`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, running
+
+from calotype.infra.shards import Shards
+from calotype.infra.tao import Graph
+
+NewSite = Callable[[Layout], Awaitable[Site]]
+
+
+@pytest.fixture(scope="session")
+def short_directory() -> Iterator[Path]:
+    """A socket's path holds about 100 bytes, so pytest's own directories are too deep."""
+    path = Path(tempfile.mkdtemp(prefix="calotype-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def clusters(short_directory: Path) -> Iterator[dict[str, RunningCluster]]:
+    with running(short_directory, NOT_DURABLE) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+async def site(clusters: dict[str, RunningCluster]) -> Site:
+    return await create_site(clusters)
+
+
+@pytest.fixture(scope="session")
+def servers(site: Site) -> dict[str, str]:
+    """Physical server -> DSN of its logical shards."""
+    return site.servers
+
+
+@pytest.fixture(scope="session")
+def control_dsn(site: Site) -> str:
+    return site.control_dsn
+
+
+@pytest.fixture(scope="session")
+def databases(site: Site) -> dict[str, str]:
+    """Django's database alias -> DSN. The databases are empty but for the placement in `default`."""
+    return site.databases
+
+
+@pytest.fixture(scope="session")
+async def shards(control_dsn: str, servers: dict[str, str]) -> AsyncIterator[Shards]:
+    async with Shards(control_dsn, servers) as entered:
+        yield entered
+
+
+@pytest.fixture(scope="session")
+def graph(shards: Shards) -> Graph:
+    return Graph(shards)
+
+
+@pytest.fixture(scope="session")
+def new_site(clusters: dict[str, RunningCluster]) -> NewSite:
+    """Make databases of one's own, with 8 logical shards, on the shared clusters (0.3 s)."""
+    numbers = itertools.count(1)
+
+    async def make(layout: Layout) -> Site:
+        return await create_site(clusters, prefix=f"site{next(numbers)}_", shards=8, layout=layout)
+
+    return make
+
+
+@pytest.fixture
+async def own_clusters(short_directory: Path) -> AsyncIterator[Site]:
+    """A site of 8 logical shards on two durable clusters of its own, to be killed and started at will (1.5 s)."""
+    root = Path(tempfile.mkdtemp(dir=short_directory))
+    with running(root, {}) as started:
+        yield await create_site(started, shards=8)
