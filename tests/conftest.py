@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, running
+from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, root, running
 
 from calotype.infra.shards import Shards
 from calotype.infra.tao import Graph
@@ -23,10 +23,8 @@ NewSite = Callable[[Layout], Awaitable[Site]]
 
 @pytest.fixture(scope="session")
 def short_directory() -> Iterator[Path]:
-    """A socket's path holds about 100 bytes, so pytest's own directories are too deep."""
-    path = Path(tempfile.mkdtemp(prefix="calotype-"))
-    yield path
-    shutil.rmtree(path)
+    yield root()
+    shutil.rmtree(root())
 
 
 @pytest.fixture(scope="session")

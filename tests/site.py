@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +29,12 @@ NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 Layout = Literal["together", "apart"]
 """Whether the four partitions share their servers, or each has its own."""
+
+
+@cache
+def root() -> Path:
+    """This process's own directory: a socket's path holds about 100 bytes, so pytest's are too deep."""
+    return Path(tempfile.mkdtemp(prefix="calotype-"))
 
 
 class RunningCluster:

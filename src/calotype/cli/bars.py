@@ -39,7 +39,12 @@ class Bar:
         if self._shown is None:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             self._shown = Progress(*columns, transient=True)
             self._shown.start()
             self._task = self._shown.add_task(self._text, total=total)

@@ -34,7 +34,7 @@ class Application:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http" and scope["path"].startswith(ADMIN):
-            await self._admin(scope, receive, send)  # type: ignore[arg-type]  # Django types scopes by asgiref's TypedDicts
+            await self._admin(scope, receive, send)
         else:
             assert self._lean is not None, "the server does not speak the lifespan protocol"
             await self._lean(scope, receive, send)
@@ -54,4 +54,3 @@ class Application:
 
 
 application: Any = Application()
-

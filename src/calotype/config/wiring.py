@@ -18,7 +18,8 @@ from calotype.product.accounts.actions import abandoned_sign_up
 from calotype.product.photos.actions import remove_blobs
 from calotype.web.site import Site
 
-assert graph_types  # imported for its declarations
+__all__ = ["graph_types", "open_site", "outbox_handlers"]
+"""`graph_types` is imported for its declarations."""
 
 
 @asynccontextmanager

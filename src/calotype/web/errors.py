@@ -42,7 +42,9 @@ def error_response(request: HttpRequest, error: CalotypeError) -> HttpResponse:
     request_id = getattr(request, "request_id", "")
     if wants_json(request):
         body = ErrorAnswer(ErrorBody(error.code, error.message, error.data, request_id))
-        response = HttpResponse(msgspec.json.encode(body), content_type="application/json", status=error.status)
+        response = HttpResponse(
+            msgspec.json.encode(body), content_type="application/json", status=error.status
+        )
     else:
         response = _page(request, error, request_id)
     retry_after = error.data.get("retry_after_s") or error.retry_after_s
@@ -77,7 +79,9 @@ def failure_response(request: HttpRequest, error: Exception) -> HttpResponse:
     """The answer to a request that ended with anything else: a 500 that gives nothing away."""
     request_id = getattr(request, "request_id", "")
     log.error("request %s failed", request_id, exc_info=error)
-    return error_response(request, Failure(_("Something went wrong on our side. It has been noted as %s.") % request_id))
+    return error_response(
+        request, Failure(_("Something went wrong on our side. It has been noted as %s.") % request_id)
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -103,7 +107,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Django's CSRF_FAILURE_VIEW."""
-    return error_response(request, CsrfFailed(_("This form has expired or came from elsewhere. Reload the page and try again.")))
+    return error_response(
+        request, CsrfFailed(_("This form has expired or came from elsewhere. Reload the page and try again."))
+    )
 
 
 class CsrfFailed(CalotypeError):

@@ -13,19 +13,20 @@ is kept: request signals, body limits and spooling, streaming responses, uploads
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from inspect import iscoroutinefunction
-from typing import IO, Any, cast
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.dispatch import Signal
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
 
@@ -35,9 +36,9 @@ from calotype.web.limits import body_limit
 from calotype.web.request import SiteRequest
 from calotype.web.site import Site
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 SPOOL_BYTES = 1 << 20
 """A body up to this size stays in memory while it is read; a larger one goes to a temporary file."""
@@ -61,19 +62,21 @@ class LeanHandler(ASGIHandler):
 
         Exceptions travel up the chain as they are; `web.middleware.Errors` turns them into answers.
         """
-        self._view_middleware = []
-        self._template_response_middleware = []
-        self._exception_middleware = []
-        handler = self._get_response_async
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        handler = self._get_response_async  # type: ignore[attr-defined]  # BaseHandler has it, its stubs do not
         for path in reversed(settings.LEAN_MIDDLEWARE):
             handler = import_string(path)(handler)
             if not iscoroutinefunction(handler):
-                raise ImproperlyConfigured(f"{path} is not natively async: wrap it with web.native or leave it out")
+                raise ImproperlyConfigured(
+                    f"{path} is not natively async: wrap it with web.native or leave it out"
+                )
             if hasattr(handler, "process_view"):
                 self._view_middleware.insert(0, handler.process_view)
         self._middleware_chain = handler
 
-    async def run_get_response(self, request: SiteRequest) -> HttpResponseBase:
+    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         response: HttpResponseBase = await self._middleware_chain(request)
         response._resource_closers.append(request.close)  # type: ignore[attr-defined]  # as BaseHandler does
         return response
@@ -83,8 +86,9 @@ class LeanHandler(ASGIHandler):
             raise ValueError(f"this application serves HTTP, not {scope['type']}")
         set_script_prefix(get_script_prefix(scope))
         await _announce(signals.request_started, self.__class__, scope=scope)
-        request, refusal = self.create_request(scope, cast(IO[bytes], None))
+        request, refusal = self.create_request(scope, io.BytesIO())
         if request is None:
+            assert refusal is not None
             await self.send_response(refusal, send)
             await _announce(signals.request_finished, self.__class__)
             return
@@ -92,7 +96,7 @@ class LeanHandler(ASGIHandler):
 
     async def _serve(self, request: SiteRequest, receive: Receive, send: Send) -> None:
         request.site = self.site
-        body: IO[bytes] | None = None
+        body: BinaryIO | None = None
         response: HttpResponseBase | None = None
         try:
             body = await read_body(receive, body_limit(request), request.META.get("CONTENT_LENGTH", ""))
@@ -114,14 +118,16 @@ class LeanHandler(ASGIHandler):
         if isinstance(response, HttpResponse) and "Content-Length" not in response:
             response["Content-Length"] = str(len(response.content))
         try:
-            await self.send_response(cast(HttpResponse, response), send)
+            await self.send_response(response, send)
         finally:
             await _close(response, self.__class__)
 
-    async def send_response(self, response: HttpResponse | StreamingHttpResponse, send: Send) -> None:
+    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         """As in Django, but a plain body goes in one message: the server chunks it itself."""
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
-        headers += [(b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()]
+        headers += [
+            (b"Set-Cookie", cookie.OutputString().encode("ascii")) for cookie in response.cookies.values()
+        ]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         if isinstance(response, StreamingHttpResponse):
             async with aclosing(aiter(response)) as parts:  # type: ignore[type-var]  # an async generator, by Django's contract
@@ -129,17 +135,18 @@ class LeanHandler(ASGIHandler):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body"})
         else:
+            assert isinstance(response, HttpResponse)
             await send({"type": "http.response.body", "body": response.content})
 
 
-async def read_body(receive: Receive, limit: int, declared: str) -> IO[bytes]:
+async def read_body(receive: Receive, limit: int, declared: str) -> BinaryIO:
     """The request's body as a file at its start, in memory while it is small.
 
     Raises `TooLarge` as soon as the declared or the received length is over `limit` bytes, and `Disconnected`.
     """
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit, int(declared))
-    body: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115  # closed by the request
+    body = cast(BinaryIO, tempfile.SpooledTemporaryFile(SPOOL_BYTES))  # noqa: SIM115  # closed with the request
     received = 0
     while True:
         message = await receive()
@@ -159,7 +166,9 @@ async def read_body(receive: Receive, limit: int, declared: str) -> IO[bytes]:
 
 def _too_large(limit: int, size: int) -> TooLarge:
     return TooLarge(
-        f"this request is {size / 1e6:.1f} MB or more; the limit here is {limit / 1e6:.1f} MB", limit_bytes=limit, size_bytes=size
+        f"this request is {size / 1e6:.1f} MB or more; the limit here is {limit / 1e6:.1f} MB",
+        limit_bytes=limit,
+        size_bytes=size,
     )
 
 
@@ -167,7 +176,7 @@ async def _announce(signal: Signal, sender: object, **named: object) -> None:
     """Send a signal without a thread: plain receivers on the loop, async ones awaited."""
     if not signal.receivers:
         return
-    plain, asynchronous = signal._live_receivers(sender)  # type: ignore[attr-defined]  # Django has no public form that stays on the loop
+    plain, asynchronous = signal._live_receivers(sender)  # Django has no public form that stays on the loop
     for receiver in plain:
         receiver(signal=signal, sender=sender, **named)
     for receiver in asynchronous:

@@ -37,5 +37,3 @@ def _public(response: HttpResponseBase, etag: str) -> HttpResponseBase:
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     patch_cache_control(response, private=True, max_age=KEPT_S, immutable=True)
     return response
-
-

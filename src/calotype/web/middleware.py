@@ -32,7 +32,7 @@ class Middleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        markcoroutinefunction(self)
+        markcoroutinefunction(self)  # type: ignore[type-var]  # Django marks instances too
 
 
 class AccessLine(msgspec.Struct):
@@ -77,7 +77,11 @@ class AccessLog(Middleware):
 
 def request_id(given: str) -> str:
     """The id that a proxy gave the request, if it is plain; else a new one."""
-    if 0 < len(given) <= REQUEST_ID_LIMIT and given.isascii() and given.replace("-", "").replace("_", "").isalnum():
+    if (
+        0 < len(given) <= REQUEST_ID_LIMIT
+        and given.isascii()
+        and given.replace("-", "").replace("_", "").isalnum()
+    ):
         return given
     return secrets.token_hex(8)
 
@@ -86,7 +90,9 @@ class Deadline(Middleware):
     """All of a request's work ends within `settings.REQUEST_SECONDS`, uploads' within `UPLOAD_SECONDS`."""
 
     async def __call__(self, request: SiteRequest) -> HttpResponseBase:
-        uploads = request.method == "POST" and any(request.path_info.startswith(path) for path in settings.UPLOAD_LIMITS)
+        uploads = request.method == "POST" and any(
+            request.path_info.startswith(path) for path in settings.UPLOAD_LIMITS
+        )
         with deadline(settings.UPLOAD_SECONDS if uploads else settings.REQUEST_SECONDS):
             return await self.get_response(request)
 
@@ -126,7 +132,7 @@ class Sessions(Middleware):
             return
         if session.is_empty():
             if settings.SESSION_COOKIE_NAME in request.COOKIES:
-                response.delete_cookie(settings.SESSION_COOKIE_NAME, samesite=settings.SESSION_COOKIE_SAMESITE)
+                response.delete_cookie(settings.SESSION_COOKIE_NAME, samesite="Lax")
             return
         response.headers.setdefault("Vary", "Cookie")
         if session.modified and response.status_code < 500:
@@ -137,5 +143,5 @@ class Sessions(Middleware):
                 max_age=session.get_expiry_age(),
                 secure=settings.SESSION_COOKIE_SECURE,
                 httponly=True,
-                samesite=settings.SESSION_COOKIE_SAMESITE,
+                samesite="Lax",
             )

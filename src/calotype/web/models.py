@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 
@@ -14,7 +15,7 @@ class Session(AbstractBaseSession):
         verbose_name_plural = "sessions"
 
     @classmethod
-    def get_session_store_class(cls) -> type[object]:
+    def get_session_store_class(cls) -> type[SessionBase]:
         from calotype.web.sessions import SessionStore
 
         return SessionStore

@@ -64,6 +64,10 @@ class Csrf(Native, CsrfViewMiddleware):
     """Refuses forms that were not made here. The token is in a cookie, so no session is read for it."""
 
     async def process_view(  # type: ignore[override]  # the same, as a coroutine, so that Django leaves it on the loop
-        self, request: HttpRequest, view: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, object]
+        self,
+        request: HttpRequest,
+        view: Callable[..., Any],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
     ) -> HttpResponseBase | None:
         return super().process_view(request, view, args, kwargs)

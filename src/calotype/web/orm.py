@@ -27,7 +27,9 @@ async def in_thread[**P, R](function: Callable[P, R], *arguments: P.args, **name
         try:
             return function(*arguments, **named)
         except OperationalError as error:
-            raise DatabaseUnavailable(f"the accounts' database cannot be reached: {error}".splitlines()[0]) from error
+            raise DatabaseUnavailable(
+                f"the accounts' database cannot be reached: {error}".splitlines()[0]
+            ) from error
         finally:
             close_old_connections()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -17,17 +17,17 @@ PARSE_IN_THREAD_BYTES = 256 * 1024
 class SiteRequest(ASGIRequest):
     """An ASGI request that knows its site, its session's account, and its own id."""
 
-    site: Site
+    site: Site  # type: ignore[assignment]  # its stubs think of contrib.sites, which is not installed
     request_id: str = ""
     account_id: int | None = None
     """Who is signed in, by the session; None for nobody."""
     viewer_node: Any = None
     """Filled by `product.accounts.viewer`: the person behind `account_id`, read once a request."""
 
-    def __init__(self, scope: dict[str, Any], body_file: IO[bytes] | None) -> None:
+    def __init__(self, scope: dict[str, Any], body_file: BinaryIO | None) -> None:
         super().__init__(scope, body_file or io.BytesIO())
 
-    def take_body(self, body: IO[bytes]) -> None:
+    def take_body(self, body: BinaryIO) -> None:
         """The body, once it has been read."""
         self._stream = body
 

@@ -47,12 +47,12 @@ class SessionStore(DatabaseStore):
     @property
     def account_id(self) -> int | None:
         """Whose session it is; None when nobody has signed in with it."""
-        value = self._session.get(SESSION_KEY)
+        value = self.get(SESSION_KEY)
         return int(value) if isinstance(value, str) and value.isdigit() else None
 
     def create_model_instance(self, data: dict[str, Any]) -> Any:
         row = super().create_model_instance(data)
-        row.account_id = data.get(SESSION_KEY)
+        row.account_id = data.get(SESSION_KEY)  # type: ignore[attr-defined]  # of our model, not of its abstract base
         return row
 
     async def aload_now(self) -> None:
@@ -75,7 +75,7 @@ class SessionStore(DatabaseStore):
         if self.session_key is None:
             await self.acreate()
             return
-        data = await self._aget_session(no_load=must_create)
+        data = getattr(self, "_session_cache", {}) if must_create else dict(await self.aitems())
         account = data.get(SESSION_KEY)
         row = (self.session_key, self.encode(data), self._expires(), int(account) if account else None)
         if must_create:

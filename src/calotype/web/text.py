@@ -21,9 +21,13 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
     for character in text:
         if character in BIDI_CONTROLS:
-            raise ValidationError(_("Text with hidden direction controls (U+%04X) is not accepted.") % ord(character), "bidi")
+            raise ValidationError(
+                _("Text with hidden direction controls (U+%04X) is not accepted.") % ord(character), "bidi"
+            )
         if unicodedata.category(character) in ("Cc", "Cs") and character not in KEPT_CONTROLS:
-            raise ValidationError(_("Text with control characters (U+%04X) is not accepted.") % ord(character), "control")
+            raise ValidationError(
+                _("Text with control characters (U+%04X) is not accepted.") % ord(character), "control"
+            )
     return text
 
 

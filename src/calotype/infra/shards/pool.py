@@ -184,8 +184,14 @@ class Pool:
             return await self._run(sql, arguments)
 
     async def write(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
-        """Rows of one statement that writes: committed when this returns; never repeated by itself."""
-        return await self._run(sql, arguments)
+        """Rows of one statement that writes: committed when this returns.
+
+        Repeated by itself only when PostgreSQL undid it to end a deadlock, since then nothing of it has happened.
+        """
+        try:
+            return await self._run(sql, arguments)
+        except asyncpg.DeadlockDetectedError:
+            return await self._run(sql, arguments)
 
     async def _run(self, sql: str, arguments: Arguments) -> list[asyncpg.Record]:
         connection = await self._take()

@@ -149,9 +149,12 @@ async def check_graph(
             done += 1
             progress(done, total)
 
-    async with asyncio.TaskGroup() as servers:
-        for pool, shards in by_pool.items():
-            servers.create_task(check_server(pool, shards))
+    try:
+        async with asyncio.TaskGroup() as servers:
+            for pool, shards in by_pool.items():
+                servers.create_task(check_server(pool, shards))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
     return report
 
 
@@ -185,7 +188,7 @@ class _Check:
             known = [row for row in rows if row["atype"] in self.known]
             self.report.edges += len(known)
             await self._lists({(row["id1"], row["atype"]) for row in known if not row["counted"]})
-            for suspects in batched(await self._first_look(known), SUSPECTS_AT_ONCE, strict=False):
+            for suspects in batched(await self._first_look(known), SUSPECTS_AT_ONCE):
                 await self._second_look(suspects)
 
     async def _first_look(self, rows: list[asyncpg.Record]) -> list[_Key]:
@@ -242,7 +245,9 @@ class _Check:
             self.report.wrong_counts += 1
             if self.repair:
                 async with self.graph.transaction(self.known[atype].partition, self.shard) as write:
-                    await write.run(_LOCK, self.shard, id1, atype)
+                    await write.run(
+                        _LOCK, self.shard, id1, atype
+                    )  # a statement of its own: the next one sees what it waited for
                     await write.run(_RECOUNT, self.shard, id1, atype)
                 self.report.repaired += 1
 

@@ -257,7 +257,8 @@ class Graph:
         Raises `ObjectMissing` when there is none to turn.
         """
         async with self.transaction(forward(new).partition, shard_of(id1)) as write:
-            edge = await write.edge_get(forward(old), id1, id2)
+            await write.lock([(forward(old), id1, id2), (new, id1, id2)])
+            edge = await write.edge_get(old, id1, id2)
             if edge is None:
                 raise ObjectMissing(f"there is no {old.name} from {id1} to {id2}")
             await write.edge(old, id1, id2, time=None, data=None, present=False)

@@ -18,7 +18,7 @@ import msgspec
 from calotype.infra.ids import shard_of
 from calotype.infra.shards import Pool, Shards
 from calotype.infra.tao.types import all_associations
-from calotype.infra.tao.writes import Message, Mirror, relay_deadline_ms
+from calotype.infra.tao.writes import NO_DATA, Message, Mirror, relay_deadline_ms
 from calotype.std.deadline import deadline
 from calotype.std.errors import CalotypeError
 
@@ -92,7 +92,7 @@ async def apply(target: Pool, mirrors: list[Mirror]) -> None:
         [mirror.atype for mirror in ordered],
         [mirror.id2 for mirror in ordered],
         [mirror.time for mirror in ordered],
-        [None if mirror.data is None else bytes(mirror.data).decode() for mirror in ordered],
+        [None if mirror.data == NO_DATA else bytes(mirror.data).decode() for mirror in ordered],
         [mirror.source_version for mirror in ordered],
         [mirror.present for mirror in ordered],
         relay_deadline_ms(),

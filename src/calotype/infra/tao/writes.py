@@ -22,6 +22,8 @@ from calotype.infra.tao.types import Association, Edge, Node, ObjectType, type_o
 from calotype.std.deadline import remaining_s
 from calotype.std.errors import CalotypeError, Conflict
 
+NO_DATA = msgspec.Raw(b"null")
+
 EDGE_BATCH = 500
 """Edges of one transaction of a batched write: it locks that many lists at most."""
 
@@ -44,8 +46,8 @@ with gone as (delete from objects where shard = $1 and id = $2 and otype = $3 re
 insert into outbox select $1::int, next_id($1::int), 'forget', jsonb_build_object('id', id, 'otype', $3::int), t, t from gone, now_ms() t
 returning id
 """
-_LOCK_LIST = """
-select lock_list($1, $2, $3)
+_LOCK_LISTS = """
+select lock_list(l.shard, l.id1, l.atype) from unnest($1::int[], $2::bigint[], $3::int[]) l (shard, id1, atype)
 """
 _EDGE = """
 select id2, time, version, data from associations where shard = $1 and id1 = $2 and atype = $3 and id2 = $4 and not deleted
@@ -63,10 +65,14 @@ _PAYLOAD = """
 select payload from outbox where shard = $1 and id = $2
 """
 _EDGE_WRITES = """
+with locked as materialized (
+    select count(lock_list(l.shard, l.id1, l.atype)) as lists from unnest($10::int[], $11::bigint[], $12::int[]) l (shard, id1, atype)
+)
 select k.n, w.changed, w.version, w.edge_time, w.message
-from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::int[])
+from locked, unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::int[])
     with ordinality k (shard, id1, id2, time, data, inverse_shard, n),
-edge_write(k.shard, k.id1, $7, k.id2, k.time, k.data::jsonb, $8, $9, k.inverse_shard) w
+-- "lists < 0" is never so; it is asked so that all lists are locked before the first edge is written.
+edge_write(k.shard, k.id1, $7, k.id2, k.time, k.data::jsonb, $8, $9, k.inverse_shard, locked.lists < 0) w
 """
 _CLAIM = """
 with made as (insert into claims values ($1, $2, $3, $4, now_ms()) on conflict do nothing returning id)
@@ -115,7 +121,8 @@ class Mirror(msgspec.Struct, frozen=True):
     atype: int
     id2: int
     time: int
-    data: msgspec.Raw | None
+    data: msgspec.Raw
+    """JSON, `null` when the edge has none: msgspec does not decode `Raw | None`."""
     source_version: int
     present: bool
 
@@ -227,10 +234,14 @@ class Writes:
             self._follow(assoc, id1, Edge(id2, edge_time, version, data), present, message)
         return EdgeWritten(changed, version, edge_time)
 
+    async def lock(self, edges: Iterable[tuple[Association, int, int]]) -> None:
+        """Nobody else writes the lists on this shard that these edges (forward, id1, id2) are in until this transaction ends."""
+        keys = [(self._here(assoc.partition, shard_of(id1)), assoc, id1, id2) for assoc, id1, id2 in edges]
+        await self.run(_LOCK_LISTS, *_lists(keys))
+
     async def edge_get(self, assoc: Association, id1: int, id2: int) -> Edge | None:
-        """One forward edge as it is; nobody else writes its list until this transaction ends."""
+        """One edge as it is now."""
         shard = self._here(assoc.partition, shard_of(id1))
-        await self.run(_LOCK_LIST, shard, id1, assoc.number)
         rows = await self.run(_EDGE, shard, id1, assoc.number, id2)
         return Edge(*rows[0]) if rows else None
 
@@ -239,7 +250,7 @@ class Writes:
         back = forward(assoc).inverse
         assert back is not None
         shard = self._here(assoc.partition, shard_of(id1))
-        await self.run(_LOCK_LIST, shard, id1, assoc.number)
+        await self.lock([(assoc, id1, id2)])
         await self.run(_RAISE_VERSION, shard, id1, assoc.number, newer_than)
         message = (await self.run(_EDGE_AGAIN, shard, id1, assoc.number, id2, back.number, shard_of(id2)))[0][
             0
@@ -252,7 +263,7 @@ class Writes:
     async def edges(
         self, assoc: Association, rows: Sequence[tuple[int, Edge]], *, present: bool
     ) -> list[bool]:
-        """Write many forward edges (id1, edge) of one server in one transaction. Sorted by list, so that two cannot deadlock."""
+        """Write many forward edges (id1, edge) of one server in one transaction."""
         inverse = forward(assoc).inverse
         for id1, edge in rows:
             self._here(assoc.partition, shard_of(id1))
@@ -270,6 +281,7 @@ class Writes:
             assoc.number,
             present,
             inverse.number if inverse else None,
+            *_lists((shard_of(id1), assoc, id1, edge.id2) for id1, edge in keys),
         )
         changed = [False] * len(rows)
         for n, did_change, version, edge_time, message in written:
@@ -281,7 +293,7 @@ class Writes:
 
     def _follow(self, assoc: Association, id1: int, edge: Edge, present: bool, message: int) -> None:
         assert assoc.inverse is not None
-        data = None if edge.data is None else msgspec.Raw(edge.data)
+        data = NO_DATA if edge.data is None else msgspec.Raw(edge.data)
         mirror = Mirror(edge.id2, assoc.inverse.number, id1, edge.time, data, edge.version, present)
         self.messages.append(Message(assoc.partition, shard_of(id1), message, mirror))
 
@@ -321,6 +333,22 @@ class Writes:
     async def take_back(self, partition: str, shard: int, outbox_ids: Iterable[int]) -> int:
         """Remove outbox rows whose work is done or no longer wanted; how many were there."""
         return len(await self.run(_TAKE_BACK, self._here(partition, shard), list(outbox_ids)))
+
+
+def _lists(
+    edges: Iterable[tuple[int, Association, int, int]],
+) -> tuple[list[int], list[int], list[int]]:
+    """The lists that writing these edges (shard, forward, id1, id2) locks on their shards: (shards, id1s, atypes).
+
+    In the one order that everybody keeps, so that no two can wait for each other.
+    """
+    lists = set()
+    for shard, assoc, id1, id2 in edges:
+        lists.add((id1, assoc.number, shard))
+        if assoc.inverse is not None and shard_of(id2) == shard:
+            lists.add((id2, assoc.inverse.number, shard))
+    ordered = sorted(lists)
+    return [key[2] for key in ordered], [key[0] for key in ordered], [key[1] for key in ordered]
 
 
 def encode_changes(struct: type[Any], changes: dict[str, object]) -> bytes:

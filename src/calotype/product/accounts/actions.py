@@ -59,7 +59,9 @@ async def sign_up(graph: Graph, *, username: str, email: str, password: str, nam
         await in_thread(Account.objects.create_user, account_id, username, email, password)
     except IntegrityError:
         await _undo(graph, SignUp(account_id, username))
-        raise EmailTaken(_("There is an account with this e-mail address already. Log in, or reset its password.")) from None
+        raise EmailTaken(
+            _("There is an account with this e-mail address already. Log in, or reset its password.")
+        ) from None
     async with graph.transaction("people", shard) as write:
         await write.take_back("people", shard, [undo])
     return account_id

@@ -35,7 +35,9 @@ async def set_avatar(site: Site, account_id: AccountId, data: bytes) -> int:
     shard = shard_of(account_id)
     avatar = (await site.graph.shards.next_ids(shard))[0]
     async with site.graph.transaction("people", shard) as write:
-        pending = await write.post("people", shard, "blobs", Blobs([prefix(account_id, avatar)]), REMOVE_AFTER_MS)
+        pending = await write.post(
+            "people", shard, "blobs", Blobs([prefix(account_id, avatar)]), REMOVE_AFTER_MS
+        )
     for variant in made.variants:
         if variant.name == "square":
             key = blob_key(f"{prefix(account_id, avatar)}/square.{variant.format}")
@@ -57,4 +59,6 @@ async def _show(site: Site, account_id: AccountId, avatar: int, pending: int | N
         if pending is not None:
             await write.take_back("people", shard, [pending])
         if before is not None and before.data.avatar:
-            await write.post("people", shard, "blobs", Blobs([prefix(account_id, before.data.avatar)]), REMOVE_AFTER_MS)
+            await write.post(
+                "people", shard, "blobs", Blobs([prefix(account_id, before.data.avatar)]), REMOVE_AFTER_MS
+            )

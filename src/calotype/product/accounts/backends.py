@@ -14,11 +14,17 @@ from calotype.product.accounts.names import canonical
 
 class AccountBackend(ModelBackend):
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
     ) -> Account | None:
         if username is None or password is None or "\0" in username:
             return None
-        account = Account.objects.filter(Q(username=canonical(username)) | Q(email__iexact=username.strip())).first()
+        account = Account.objects.filter(
+            Q(username=canonical(username)) | Q(email__iexact=username.strip())
+        ).first()
         if account is None:
             Account().set_password(password)  # as long as checking one takes
             return None

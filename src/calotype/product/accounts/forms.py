@@ -22,7 +22,7 @@ class PlainForm(forms.Form):
     """A form whose errors are linked to their fields for assistive technology, and whose labels end without a colon."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
 
 def password_field(label: Any, autocomplete: str) -> forms.CharField:
@@ -35,10 +35,15 @@ class SignUpForm(PlainForm):
         label=_("User name"),
         max_length=names.LONGEST * 4,
         help_text=_("3 to 30 letters, digits, dots and underscores."),
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
+        ),
     )
     email = forms.EmailField(
-        label=_("E-mail"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"}), help_text=_("Never shown.")
+        label=_("E-mail"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+        help_text=_("Never shown."),
     )
     password = password_field(_("Password"), "new-password")
 
@@ -50,19 +55,35 @@ class LogInForm(PlainForm):
     username = forms.CharField(
         label=_("User name or e-mail"),
         max_length=254,
-        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
+        ),
     )
     password = password_field(_("Password"), "current-password")
 
 
 class ProfileForm(PlainForm):
-    name = forms.CharField(label=_("Name"), max_length=NAME_LIMIT, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"}))
-    bio = forms.CharField(label=_("About you"), max_length=BIO_LIMIT, required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=NAME_LIMIT,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    bio = forms.CharField(
+        label=_("About you"), max_length=BIO_LIMIT, required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
     website = forms.URLField(
-        label=_("Website"), max_length=WEBSITE_LIMIT, required=False, assume_scheme="https", widget=forms.URLInput(attrs={"autocomplete": "url"})
+        label=_("Website"),
+        max_length=WEBSITE_LIMIT,
+        required=False,
+        assume_scheme="https",
+        widget=forms.URLInput(attrs={"autocomplete": "url"}),
     )
     avatar = forms.FileField(
-        label=_("Picture"), required=False, widget=forms.FileInput(attrs={"accept": "image/*"}), help_text=_("Shown as a circle. Up to 10 MB.")
+        label=_("Picture"),
+        required=False,
+        widget=forms.FileInput(attrs={"accept": "image/*"}),
+        help_text=_("Shown as a circle. Up to 10 MB."),
     )
     remove_avatar = forms.BooleanField(label=_("Remove the picture"), required=False)
 
@@ -95,7 +116,9 @@ class ChangePasswordForm(PlainForm):
 
 
 class ResetRequestForm(PlainForm):
-    email = forms.EmailField(label=_("E-mail"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+    email = forms.EmailField(
+        label=_("E-mail"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
 
 
 class ResetForm(PlainForm):

@@ -19,8 +19,37 @@ SHORTEST = 3
 LONGEST = 30
 
 RESERVED = frozenset(
-    "about account admin administrator api calotype help log-in login logout me media moderator null official people"
-    " privacy root search settings sign-up signup staff static support system terms undefined www".split()
+    [
+        "about",
+        "account",
+        "admin",
+        "administrator",
+        "api",
+        "calotype",
+        "help",
+        "log-in",
+        "login",
+        "logout",
+        "me",
+        "media",
+        "moderator",
+        "null",
+        "official",
+        "people",
+        "privacy",
+        "root",
+        "search",
+        "settings",
+        "sign-up",
+        "signup",
+        "staff",
+        "static",
+        "support",
+        "system",
+        "terms",
+        "undefined",
+        "www",
+    ]
 )
 
 
@@ -57,7 +86,9 @@ def skeleton(name: str) -> str:
     """What two names that look alike have in common. Not for showing."""
     prototypes = _prototypes()
     letters = unicodedata.normalize("NFD", canonical(name))
-    return unicodedata.normalize("NFD", "".join(prototypes.get(letter, letter) for letter in letters)).casefold()
+    return unicodedata.normalize(
+        "NFD", "".join(prototypes.get(letter, letter) for letter in letters)
+    ).casefold()
 
 
 def check(name: str) -> str:
@@ -71,9 +102,14 @@ def check(name: str) -> str:
         )
     wrong = next((letter for letter in name if not _allowed(letter)), None)
     if wrong is not None:
-        raise ValidationError(_("A user name has letters, digits, dots and underscores; not “%s”.") % _shown(wrong), "characters")
+        raise ValidationError(
+            _("A user name has letters, digits, dots and underscores; not “%s”.") % _shown(wrong),
+            "characters",
+        )
     if not name[0].isalnum() or not name[-1].isalnum() or ".." in name:
-        raise ValidationError(_("A user name starts and ends with a letter or digit, and has no two dots in a row."), "shape")
+        raise ValidationError(
+            _("A user name starts and ends with a letter or digit, and has no two dots in a row."), "shape"
+        )
     if len({script for letter in name if (script := _script(letter))}) > 1:
         raise ValidationError(_("A user name is written in one script, not in several mixed."), "mixed")
     if name in RESERVED or skeleton(name) in {skeleton(reserved) for reserved in RESERVED}:

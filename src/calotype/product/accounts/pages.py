@@ -11,7 +11,9 @@ from calotype.web.pages import page
 from calotype.web.request import SiteRequest
 
 
-async def show(request: SiteRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+async def show(
+    request: SiteRequest, template: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
     """Render a page with `me`, the card of who is looking, or None."""
     node = await viewer(request)
     return page(request, template, {"me": card(node) if node else None, **context}, status)

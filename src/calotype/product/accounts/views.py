@@ -65,7 +65,10 @@ async def _sign_up(request: SiteRequest, form: forms.SignUpForm) -> Account | No
     entered = form.cleaned_data
     try:
         account_id = await actions.sign_up(
-            request.site.graph, username=entered["username"], email=entered["email"], password=entered["password"]
+            request.site.graph,
+            username=entered["username"],
+            email=entered["email"],
+            password=entered["password"],
         )
     except ValidationError as error:
         form.add_error("password", error)
@@ -87,7 +90,9 @@ async def log_in(request: SiteRequest) -> HttpResponse:
         entered = form.cleaned_data
         await LOG_IN_BY_ADDRESS.spend(request.site.sessions, address(request))
         await LOG_IN_BY_NAME.spend(request.site.sessions, entered["username"].casefold())
-        account = await in_thread(authenticate, request, username=entered["username"], password=entered["password"])
+        account = await in_thread(
+            authenticate, request, username=entered["username"], password=entered["password"]
+        )
         if account is not None:
             await in_thread(login, request, account, BACKEND)
             return see_other(safe_next(request, "/"))
@@ -108,7 +113,11 @@ async def edit_profile(request: SiteRequest) -> HttpResponse:
     await request.parse_form()
     initial = {"name": person.data.name, "bio": person.data.bio, "website": person.data.website}
     form = forms.ProfileForm(request.POST or None, request.FILES or None, initial=initial)
-    if request.method == "POST" and form.is_valid() and await _change_profile(request, AccountId(person.id), form):
+    if (
+        request.method == "POST"
+        and form.is_valid()
+        and await _change_profile(request, AccountId(person.id), form)
+    ):
         messages.success(request, _("Your profile is saved."))
         return see_other(f"/@{person.data.username}/")
     return await show(request, "accounts/edit_profile.html", {"form": form}, 422 if form.errors else 200)
@@ -165,7 +174,9 @@ async def reset_request(request: SiteRequest) -> HttpResponse:
         await RESET_BY_ADDRESS.spend(request.site.sessions, address(request))
         await in_thread(_send_reset, request, form.cleaned_data["email"])
         sent = True
-    return await show(request, "accounts/reset_request.html", {"form": form, "sent": sent}, 422 if form.errors else 200)
+    return await show(
+        request, "accounts/reset_request.html", {"form": form, "sent": sent}, 422 if form.errors else 200
+    )
 
 
 def _send_reset(request: SiteRequest, email: str) -> None:
@@ -210,5 +221,3 @@ def _account_of_link(uid: str, token: str) -> Account | None:
 async def avatar(request: SiteRequest, account_id: int, avatar_id: int) -> Any:
     key = blob_key(f"{avatars.prefix(account_id, avatar_id)}/square.jpeg")
     return await send_blob(request, key, "image/jpeg")
-
-

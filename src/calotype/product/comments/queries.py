@@ -15,7 +15,8 @@ async def latest(graph: Graph, post_ids: Iterable[int], amount: int) -> dict[int
     lists = await graph.assoc_range_many(HAS_COMMENT, post_ids, amount)
     found = await graph.obj_get_many(Comment, [edge.id2 for edges in lists.values() for edge in edges])
     return {
-        post_id: [found[edge.id2] for edge in reversed(edges) if edge.id2 in found] for post_id, edges in lists.items()
+        post_id: [found[edge.id2] for edge in reversed(edges) if edge.id2 in found]
+        for post_id, edges in lists.items()
     }
 
 

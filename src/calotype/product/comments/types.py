@@ -20,6 +20,8 @@ class Comment(msgspec.Struct, frozen=True):
     text: str
 
 
-HAS_COMMENT, COMMENT_ON = association_pair(7, "has_comment", 8, "comment_on", partition="comments", owns=Comment)
+HAS_COMMENT, COMMENT_ON = association_pair(
+    7, "has_comment", 8, "comment_on", partition="comments", owns=Comment
+)
 AUTHORED_BY, AUTHORED = association_pair(10, "authored_by", 9, "authored", partition="comments")
 """Written from the comment's side, so that it commits with the comment; a person's list of them is the inverse."""

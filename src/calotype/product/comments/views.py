@@ -29,7 +29,7 @@ async def add(request: SiteRequest, post_id: int) -> HttpResponse:
     me = await require_viewer(request)
     form = CommentForm(request.POST)
     if not form.is_valid():
-        raise CommentInvalid(" ".join(form.errors["text"]))
+        raise CommentInvalid(" ".join(str(error) for error in form.errors["text"]))
     await BY_ACCOUNT.spend(request.site.sessions, str(me.id))
     await actions.add(request.site.graph, AccountId(me.id), PostId(post_id), form.cleaned_data["text"])
     return see_other(safe_next(request, post_url(post_id)))

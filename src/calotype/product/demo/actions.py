@@ -71,7 +71,8 @@ async def _person(site: Site, person: DemoPerson) -> AccountId:
 
 async def _post(site: Site, ids: dict[str, AccountId], post: DemoPost, chance: random.Random) -> None:
     uploads = [
-        Upload(credits()[name].file, credits()[name].path.read_bytes(), credits()[name].alt) for name in post.photos
+        Upload(credits()[name].file, credits()[name].path.read_bytes(), credits()[name].alt)
+        for name in post.photos
     ]
     at_ms = int((time.time() - post.hours_ago * 3600) * 1000)
     published = await publish(

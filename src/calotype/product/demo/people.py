@@ -27,11 +27,21 @@ class DemoPost:
 
 
 PEOPLE = (
-    DemoPerson("jan", "Jan", "Two spaniels, one balcony, a lot of bread. I mostly come here to look.", "spaniels"),
+    DemoPerson(
+        "jan", "Jan", "Two spaniels, one balcony, a lot of bread. I mostly come here to look.", "spaniels"
+    ),
     DemoPerson("pat", "Pat", "Cats by day, long exposures by night.", "contemplative-cat"),
-    DemoPerson("mara", "Mara Lindqvist", "Mountains before breakfast, insects after. Mostly a 28 mm and patience.", "dragonfly", "https://lindqvist.example"),
+    DemoPerson(
+        "mara",
+        "Mara Lindqvist",
+        "Mountains before breakfast, insects after. Mostly a 28 mm and patience.",
+        "dragonfly",
+        "https://lindqvist.example",
+    ),
     DemoPerson("tomas", "Tomás Rey", "Cook. I photograph what is about to be eaten.", "fig"),
-    DemoPerson("ada", "Ada Mensah", "Bridges, cables, load paths. Structural engineer, off duty.", "roebling-bridge"),
+    DemoPerson(
+        "ada", "Ada Mensah", "Bridges, cables, load paths. Structural engineer, off duty.", "roebling-bridge"
+    ),
     DemoPerson("aitzol", "Aitzol", "Basque hills in all weathers.\nPrints on request.", "aitzgorri"),
     DemoPerson("noor", "Noor Haddad", "Drums, wine, slow evenings.", "djembe"),
     DemoPerson("peter", "Peter Okafor", "Wide angles of small rooms.", "glass-bird"),
@@ -58,22 +68,101 @@ FOLLOWS = {
 """Few have many followers and most have some; about half of the follows are returned."""
 
 POSTS = (
-    DemoPost("aitzol", ("sunset",), "Last light from the orientation table. Twenty minutes later we needed torches.", 610, (("mara", "I know that table!"),)),
-    DemoPost("sam", ("hubble-deep-field",), "Every smudge a galaxy. I come back to this picture about once a year.", 540, (("pat", "Still cannot take it in."), ("ada", "And it is one square of a very large grid."))),
+    DemoPost(
+        "aitzol",
+        ("sunset",),
+        "Last light from the orientation table. Twenty minutes later we needed torches.",
+        610,
+        (("mara", "I know that table!"),),
+    ),
+    DemoPost(
+        "sam",
+        ("hubble-deep-field",),
+        "Every smudge a galaxy. I come back to this picture about once a year.",
+        540,
+        (("pat", "Still cannot take it in."), ("ada", "And it is one square of a very large grid.")),
+    ),
     DemoPost("ines", ("paint-brushes",), "They are clean. This is what clean looks like.", 500),
-    DemoPost("noor", ("djembe",), "Rehearsal ran late, so rehearsal became dinner.", 431, (("tomas", "Which wine?"), ("noor", "The one you brought."))),
+    DemoPost(
+        "noor",
+        ("djembe",),
+        "Rehearsal ran late, so rehearsal became dinner.",
+        431,
+        (("tomas", "Which wine?"), ("noor", "The one you brought.")),
+    ),
     DemoPost("peter", ("clock",), "The clock in the hall has opinions about perspective.", 402),
-    DemoPost("ada", ("roebling-bridge",), "1866, and still the best dressed bridge in town.", 350, (("peter", "Look at those cables."), ("jan", "Frame this one."))),
+    DemoPost(
+        "ada",
+        ("roebling-bridge",),
+        "1866, and still the best dressed bridge in town.",
+        350,
+        (("peter", "Look at those cables."), ("jan", "Frame this one.")),
+    ),
     DemoPost("yuki", ("honey-bee",), "紫苑と蜜蜂。朝いちばん。", 310, (("mara", "The pollen on the legs!"),)),
     DemoPost("lea", ("coffee",), "Number one of three.", 270),
-    DemoPost("sam", ("rocket",), "Between the lightning towers, an hour before the storm they were built for.", 214, (("ada", "Scrubbed?"), ("sam", "Scrubbed. Went up two days later."))),
-    DemoPost("tomas", ("citrus", "fig"), "Orange, lemon, lime. Then figs, because figs are over in a week.", 170, (("lea", "Second picture: I am hungry now."),)),
+    DemoPost(
+        "sam",
+        ("rocket",),
+        "Between the lightning towers, an hour before the storm they were built for.",
+        214,
+        (("ada", "Scrubbed?"), ("sam", "Scrubbed. Went up two days later.")),
+    ),
+    DemoPost(
+        "tomas",
+        ("citrus", "fig"),
+        "Orange, lemon, lime. Then figs, because figs are over in a week.",
+        170,
+        (("lea", "Second picture: I am hungry now."),),
+    ),
     DemoPost("peter", ("glass-bird",), "It turns when somebody opens the door.", 121),
-    DemoPost("aitzol", ("aitzgorri",), "Larches on the way up to Aitzgorri. Two weeks a year they look like this.", 98, (("jan", "That orange."), ("mara", "See you there on Saturday?"))),
+    DemoPost(
+        "aitzol",
+        ("aitzgorri",),
+        "Larches on the way up to Aitzgorri. Two weeks a year they look like this.",
+        98,
+        (("jan", "That orange."), ("mara", "See you there on Saturday?")),
+    ),
     DemoPost("ada", ("bridge",), "Stay cables and not one cloud.", 77),
-    DemoPost("yuki", ("dragonfly", "dandelions"), "Out at five for the dew.", 52, (("pat", "Worth the alarm clock."),)),
-    DemoPost("jan", ("spaniels",), "Neighbourhood watch.", 30, (("pat", "Nothing gets past them."), ("lea", "Which one is in charge?"), ("jan", "They disagree about that."))),
-    DemoPost("sam", ("eileen-collins",), "First woman to fly the Shuttle as pilot, later its first woman commander. Hero portrait on my wall.", 22, (("mara", "Mine too."),)),
-    DemoPost("mara", ("picos-de-europa", "forest-stream"), "Up at four, alone with the bells of the herd until noon. The stream is where I slept.", 9, (("aitzol", "The snow looks late this year."), ("jan", "Adding this to the list for June. How cold was the night?"))),
-    DemoPost("pat", ("contemplative-cat",), "He has been considering the fern since breakfast.", 2, (("jan", "Contemplative cat!"),)),
+    DemoPost(
+        "yuki",
+        ("dragonfly", "dandelions"),
+        "Out at five for the dew.",
+        52,
+        (("pat", "Worth the alarm clock."),),
+    ),
+    DemoPost(
+        "jan",
+        ("spaniels",),
+        "Neighbourhood watch.",
+        30,
+        (
+            ("pat", "Nothing gets past them."),
+            ("lea", "Which one is in charge?"),
+            ("jan", "They disagree about that."),
+        ),
+    ),
+    DemoPost(
+        "sam",
+        ("eileen-collins",),
+        "First woman to fly the Shuttle as pilot, later its first woman commander. Hero portrait on my wall.",
+        22,
+        (("mara", "Mine too."),),
+    ),
+    DemoPost(
+        "mara",
+        ("picos-de-europa", "forest-stream"),
+        "Up at four, alone with the bells of the herd until noon. The stream is where I slept.",
+        9,
+        (
+            ("aitzol", "The snow looks late this year."),
+            ("jan", "Adding this to the list for June. How cold was the night?"),
+        ),
+    ),
+    DemoPost(
+        "pat",
+        ("contemplative-cat",),
+        "He has been considering the fern since breakfast.",
+        2,
+        (("jan", "Contemplative cat!"),),
+    ),
 )

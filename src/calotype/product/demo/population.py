@@ -94,16 +94,26 @@ async def _people(site: Site, size: Size, progress: Progress) -> list[int]:
     ids: list[int] = []
     for numbers in batched(range(size.people), BATCH):
         rows = [
-            (shards[n % len(shards)], Person(username=f"p{tag}_{n}", name=f"Person {n}", bio=f"Number {n} of a population."))
+            (
+                shards[n % len(shards)],
+                Person(username=f"p{tag}_{n}", name=f"Person {n}", bio=f"Number {n} of a population."),
+            )
             for n in numbers
         ]
         with deadline(BATCH_SECONDS):
             nodes = await site.graph.obj_add_many(Person, rows)
             await claim_many(site.graph, [(node.data.username, node.id) for node in nodes])
-            joined = [(shard_root(shard), Edge(node.id, 0, 0)) for (shard, _), node in zip(rows, nodes, strict=True)]
+            joined = [
+                (shard_root(shard), Edge(node.id, 0, 0)) for (shard, _), node in zip(rows, nodes, strict=True)
+            ]
             await site.graph.assoc_add_many(JOINED, joined)
             accounts = [
-                Account(id=node.id, username=node.data.username, email=f"{node.data.username}@demo.example", password=password)
+                Account(
+                    id=node.id,
+                    username=node.data.username,
+                    email=f"{node.data.username}@demo.example",
+                    password=password,
+                )
                 for node in nodes
             ]
             await in_thread(Account.objects.bulk_create, accounts)
@@ -113,7 +123,12 @@ async def _people(site: Site, size: Size, progress: Progress) -> list[int]:
 
 
 async def _posts(
-    site: Site, people: Sequence[int], stock: Sequence[Photo], amount: int, chance: random.Random, progress: Progress
+    site: Site,
+    people: Sequence[int],
+    stock: Sequence[Photo],
+    amount: int,
+    chance: random.Random,
+    progress: Progress,
 ) -> list[int]:
     """Posts spread over the last 30 days. Everybody posts about equally often, in an order by chance."""
     now = int(time.time() * 1000)
@@ -125,7 +140,12 @@ async def _posts(
         for author in some:
             photo = chance.choice(stock)
             at = now - chance.randrange(30 * 86_400_000)
-            rows.append((shard_of(author), Post(author=author, photos=[photo], caption=photo.alt, at=at, borrowed=True)))
+            rows.append(
+                (
+                    shard_of(author),
+                    Post(author=author, photos=[photo], caption=photo.alt, at=at, borrowed=True),
+                )
+            )
         with deadline(BATCH_SECONDS):
             nodes = await site.graph.obj_add_many(Post, rows)
             posted = [(node.data.author, Edge(node.id, posted_at(node), 0)) for node in nodes]
@@ -136,7 +156,12 @@ async def _posts(
 
 
 async def _likes(
-    site: Site, people: Sequence[int], posts: Sequence[int], amount: int, chance: random.Random, progress: Progress
+    site: Site,
+    people: Sequence[int],
+    posts: Sequence[int],
+    amount: int,
+    chance: random.Random,
+    progress: Progress,
 ) -> None:
     pairs: set[tuple[int, int]] = set()
     reach = len(people) * len(posts)
@@ -147,19 +172,40 @@ async def _likes(
 
 
 async def _comments(
-    site: Site, people: Sequence[int], posts: Sequence[int], amount: int, chance: random.Random, progress: Progress
+    site: Site,
+    people: Sequence[int],
+    posts: Sequence[int],
+    amount: int,
+    chance: random.Random,
+    progress: Progress,
 ) -> None:
-    sayings = ("Beautiful light.", "Where is this?", "This one stays with me.", "The colours!", "Again, please.", "Wow.")
+    sayings = (
+        "Beautiful light.",
+        "Where is this?",
+        "This one stays with me.",
+        "The colours!",
+        "Again, please.",
+        "Wow.",
+    )
     written = 0
     for numbers in batched(range(amount), BATCH):
         rows = []
         for _ in numbers:
             post = posts[_popular(len(posts), chance)]
-            rows.append((shard_of(post), Comment(author=chance.choice(people), post=post, text=chance.choice(sayings))))
+            rows.append(
+                (
+                    shard_of(post),
+                    Comment(author=chance.choice(people), post=post, text=chance.choice(sayings)),
+                )
+            )
         with deadline(BATCH_SECONDS):
             nodes = await site.graph.obj_add_many(Comment, rows)
-            await site.graph.assoc_add_many(HAS_COMMENT, [(node.data.post, Edge(node.id, 0, 0)) for node in nodes])
-            await site.graph.assoc_add_many(AUTHORED_BY, [(node.id, Edge(node.data.author, 0, 0)) for node in nodes])
+            await site.graph.assoc_add_many(
+                HAS_COMMENT, [(node.data.post, Edge(node.id, 0, 0)) for node in nodes]
+            )
+            await site.graph.assoc_add_many(
+                AUTHORED_BY, [(node.id, Edge(node.data.author, 0, 0)) for node in nodes]
+            )
         written += len(nodes)
         progress("comments", written, amount)
 
@@ -207,7 +253,12 @@ def social_graph(people: int, mean: float, chance: random.Random) -> Iterator[tu
     pairs: set[tuple[int, int]] = set()
     while len(pairs) < target:
         follower = chance.randrange(people)
-        wanted = min(int(chance.lognormvariate(0, 1.2) * mean / 2) + 1, FOLLOWING_LIMIT, people - 1, target - len(pairs))
+        wanted = min(
+            int(chance.lognormvariate(0, 1.2) * mean / 2) + 1,
+            FOLLOWING_LIMIT,
+            people - 1,
+            target - len(pairs),
+        )
         for _ in range(wanted):
             followee = bisect(cumulative, chance.random() * total)
             if followee == follower or followee >= people:
@@ -216,4 +267,3 @@ def social_graph(people: int, mean: float, chance: random.Random) -> Iterator[tu
             if chance.random() < returned * min(1.0, 4 * typical / weights[followee]):
                 pairs.add((followee, follower))
     yield from sorted(pairs)
-

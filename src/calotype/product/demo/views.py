@@ -13,7 +13,9 @@ from calotype.web.request import SiteRequest
 @require_http_methods(["GET", "HEAD"])
 async def about_photos(request: SiteRequest) -> HttpResponse:
     """Whose the demo photographs are: their licences ask for it."""
-    return await show(request, "demo/about_photos.html", {"photos": [_shown(credit) for credit in credits().values()]})
+    return await show(
+        request, "demo/about_photos.html", {"photos": [_shown(credit) for credit in credits().values()]}
+    )
 
 
 def _shown(credit: Credit) -> dict[str, object]:

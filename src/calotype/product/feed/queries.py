@@ -21,7 +21,9 @@ from calotype.product.photos.types import POSTED, Post
 COMMENTS_SHOWN = 2
 
 
-async def home(graph: Graph, viewer: int, limit: int, before: Cursor = START, after: Cursor | None = None) -> FeedPage:
+async def home(
+    graph: Graph, viewer: int, limit: int, before: Cursor = START, after: Cursor | None = None
+) -> FeedPage:
     """A page of posts by those whom `viewer` follows and by `viewer`, newest first.
 
     `before` starts it behind a place; `after` makes it the page just newer than a place.
@@ -36,7 +38,9 @@ async def home(graph: Graph, viewer: int, limit: int, before: Cursor = START, af
     posts = await graph.obj_get_many(Post, [edge.id2 for edge in edges])
     items = await with_surroundings(graph, viewer, [posts[edge.id2] for edge in edges if edge.id2 in posts])
     return FeedPage(
-        items=items, newest=edges[0].cursor if edges else None, older=edges[-1].cursor if edges and more else None
+        items=items,
+        newest=edges[0].cursor if edges else None,
+        older=edges[-1].cursor if edges and more else None,
     )
 
 

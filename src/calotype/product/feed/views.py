@@ -79,7 +79,9 @@ async def post(request: SiteRequest, post_id: int) -> HttpResponse:
     items = await queries.with_surroundings(graph, me.id if me else None, [node], comments=0)
     if not items:
         raise PostMissing("there is no such post; it may have been deleted")
-    comments, older = await comments_page(graph, post_id, COMMENTS_A_PAGE, paging.decode(request.GET.get("before")))
+    comments, older = await comments_page(
+        graph, post_id, COMMENTS_A_PAGE, paging.decode(request.GET.get("before"))
+    )
     said = await queries.with_authors(graph, comments)
     item = items[0]
     view = shown(Item(item.post, item.author, item.likes, item.liked, item.comments, list(said.values())))

@@ -25,7 +25,9 @@ async def follow(graph: Graph, follower: AccountId, followee: AccountId) -> bool
     if person is None or person.data.suspended:
         raise PersonMissing(_("There is nobody to follow here."))
     if await graph.assoc_count(FOLLOWS, follower) >= FOLLOWING_LIMIT:
-        raise FollowingLimit(_("You follow %d people; that is as many as one can.") % FOLLOWING_LIMIT, limit=FOLLOWING_LIMIT)
+        raise FollowingLimit(
+            _("You follow %d people; that is as many as one can.") % FOLLOWING_LIMIT, limit=FOLLOWING_LIMIT
+        )
     return (await graph.assoc_add(FOLLOWS, follower, followee)).changed
 
 

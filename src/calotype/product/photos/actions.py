@@ -23,7 +23,15 @@ from calotype.infra.tao import Graph, Handler, Node, Writes
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.queries import post_of
-from calotype.product.photos.types import FILES_PER_UPLOAD, PHOTOS_PER_POST, POSTED, Photo, Post, PostId, posted_at
+from calotype.product.photos.types import (
+    FILES_PER_UPLOAD,
+    PHOTOS_PER_POST,
+    POSTED,
+    Photo,
+    Post,
+    PostId,
+    posted_at,
+)
 from calotype.std.errors import CalotypeError, Forbidden, TooLarge, Unprocessable
 from calotype.web.site import Site
 
@@ -77,7 +85,8 @@ async def publish(
         raise NothingStored(_("Choose at least one photo."))
     if len(uploads) > FILES_PER_UPLOAD:
         raise TooManyFiles(
-            _("%(given)d files at once; the limit is %(limit)d.") % {"given": len(uploads), "limit": FILES_PER_UPLOAD},
+            _("%(given)d files at once; the limit is %(limit)d.")
+            % {"given": len(uploads), "limit": FILES_PER_UPLOAD},
             limit=FILES_PER_UPLOAD,
         )
     if earlier := await _earlier(site.graph, author, key):
@@ -89,7 +98,9 @@ async def publish(
     photos, refused, notes = await _store_all(site, ids, uploads)
     if not photos:
         raise NothingStored(" ".join(refused), files=refused)
-    posts = await _post(site.graph, Post(author=author, photos=photos, caption=caption, at=at_ms), key, [pending])
+    posts = await _post(
+        site.graph, Post(author=author, photos=photos, caption=caption, at=at_ms), key, [pending]
+    )
     return Published(posts, len(photos), refused, notes)
 
 
@@ -104,7 +115,9 @@ async def _earlier(graph: Graph, author: AccountId, key: str) -> list[PostId]:
     pool = graph.shards.pool("media", shard_of(author))
     writes = Writes(graph.shards, pool, pool.write)
     found: list[PostId] = []
-    while claimed := await writes.claimed("media", shard_of(author), "upload", _claim_key(author, key, len(found))):
+    while claimed := await writes.claimed(
+        "media", shard_of(author), "upload", _claim_key(author, key, len(found))
+    ):
         found.append(PostId(claimed[0]))
     return found
 
@@ -113,7 +126,9 @@ def _claim_key(author: AccountId, key: str, part: int) -> str:
     return f"{author}:{hashlib.sha256(key.encode()).hexdigest()[:32]}:{part}"
 
 
-async def _store_all(site: Site, ids: Sequence[int], uploads: Sequence[Upload]) -> tuple[list[Photo], list[str], list[str]]:
+async def _store_all(
+    site: Site, ids: Sequence[int], uploads: Sequence[Upload]
+) -> tuple[list[Photo], list[str], list[str]]:
     """Decode and store the files, two at a time; the photos in their order, and what to tell about the others."""
     turn = asyncio.Semaphore(AT_ONCE)
 
@@ -147,7 +162,9 @@ async def _store(site: Site, id_: int, upload: Upload) -> tuple[Photo, list[str]
     original = blob_key(f"{prefix(id_)}/original-{digest}.{made.format}")
     await site.blobs.put(original, upload.data, f"image/{made.format}")
     for variant in made.variants:
-        await site.blobs.put(blob_key(f"{prefix(id_)}/{variant.name}.{variant.format}"), variant.data, variant.content_type)
+        await site.blobs.put(
+            blob_key(f"{prefix(id_)}/{variant.name}.{variant.format}"), variant.data, variant.content_type
+        )
     return photo_of(id_, made, upload.alt), list(made.notes)
 
 
@@ -161,11 +178,18 @@ async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> 
     """Make the posts, 20 photographs each, and keep their blobs: one transaction on the author's shard."""
     author = AccountId(whole.author)
     shard = shard_of(author)
-    parts = [whole.photos[start : start + PHOTOS_PER_POST] for start in range(0, len(whole.photos), PHOTOS_PER_POST)]
+    parts = [
+        whole.photos[start : start + PHOTOS_PER_POST]
+        for start in range(0, len(whole.photos), PHOTOS_PER_POST)
+    ]
     ids = await graph.shards.next_ids(shard, len(parts))
     async with graph.transaction("media", shard) as write:
         for at, (post_id, photos) in enumerate(zip(ids, parts, strict=True)):
-            if key and await write.claim("media", shard, "upload", _claim_key(author, key, at), post_id) != post_id:
+            if (
+                key
+                and await write.claim("media", shard, "upload", _claim_key(author, key, at), post_id)
+                != post_id
+            ):
                 raise DuplicateUpload(_("This upload is being stored already."))
             post = await write.obj_add(msgspec.structs.replace(whole, photos=photos), shard, post_id)
             await write.edge(POSTED, author, post_id, time=posted_at(post), data=None, present=True)
@@ -180,7 +204,9 @@ class DuplicateUpload(Unprocessable):
     status = 409
 
 
-async def edit(graph: Graph, author: AccountId, post_id: PostId, *, caption: str, alts: Sequence[str]) -> Node[Post]:
+async def edit(
+    graph: Graph, author: AccountId, post_id: PostId, *, caption: str, alts: Sequence[str]
+) -> Node[Post]:
     """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`."""
     post = await own_post(graph, author, post_id)
     photos = [
@@ -199,7 +225,9 @@ async def delete(graph: Graph, author: AccountId, post_id: PostId) -> None:
         await write.obj_delete(Post, post_id)
         await write.edge(POSTED, author, post_id, time=None, data=None, present=False)
         if not post.data.borrowed:
-            await write.post("media", shard, "blobs", Blobs([prefix(photo.id) for photo in post.data.photos]), 0)
+            await write.post(
+                "media", shard, "blobs", Blobs([prefix(photo.id) for photo in post.data.photos]), 0
+            )
 
 
 async def own_post(graph: Graph, author: AccountId, post_id: PostId) -> Node[Post]:
@@ -221,5 +249,5 @@ def remove_blobs(store: BlobStore) -> Handler:
 
 
 def stored_sentence(published: Published) -> str:
-    """"57 photos are posted." for the note on the next page."""
+    """ "57 photos are posted." for the note on the next page."""
     return ngettext("%d photo is posted.", "%d photos are posted.", published.stored) % published.stored

@@ -17,7 +17,7 @@ class CaptionForm(forms.Form):
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **{"label_suffix": "", **kwargs})
 
     def clean_caption(self) -> str:
         return clean(self.cleaned_data["caption"])
@@ -37,5 +37,5 @@ def clean_alts(given: list[str]) -> tuple[list[str], list[str]]:
     for text in given:
         form = AltForm({"alt": text})
         alts.append(form.cleaned_data["alt"] if form.is_valid() else "")
-        errors += form.errors.get("alt", [])
+        errors += [str(error) for error in form.errors.get("alt", [])]
     return alts, errors

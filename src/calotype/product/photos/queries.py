@@ -48,7 +48,9 @@ async def post_of(graph: Graph, post_id: int) -> Node[Post]:
     return post
 
 
-async def posts_of(graph: Graph, author: int, before: Cursor, limit: int) -> tuple[list[Node[Post]], Cursor | None]:
+async def posts_of(
+    graph: Graph, author: int, before: Cursor, limit: int
+) -> tuple[list[Node[Post]], Cursor | None]:
     """A person's posts, newest first, with the cursor of the next page."""
     edges = await graph.assoc_range(POSTED, author, 0, limit + 1, before=before)
     found = await graph.obj_get_many(Post, [edge.id2 for edge in edges[:limit]])

@@ -2,7 +2,6 @@ from django.urls import path
 
 from calotype.product.photos import views
 
-
 urlpatterns = [
     path("new/", views.new, name="new"),
     path("p/<id:post_id>/edit/", views.edit, name="edit_post"),

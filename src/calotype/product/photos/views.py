@@ -43,7 +43,11 @@ async def new(request: SiteRequest) -> HttpResponse:
         if form.is_valid() and not alt_errors:
             try:
                 published = await actions.publish(
-                    request.site, AccountId(me.id), await _uploads(request, alts), form.cleaned_data["caption"], _key(request)
+                    request.site,
+                    AccountId(me.id),
+                    await _uploads(request, alts),
+                    form.cleaned_data["caption"],
+                    _key(request),
                 )
             except (actions.NothingStored, actions.TooManyFiles) as error:
                 if wants_json(request):
@@ -55,7 +59,11 @@ async def new(request: SiteRequest) -> HttpResponse:
         "form": form,
         "key": request.POST.get("key") or secrets.token_urlsafe(16),
         "refused": refused,
-        "limits": {"photos": PHOTOS_PER_POST, "files": FILES_PER_UPLOAD, "megabytes": DEFAULT_LIMITS.max_bytes // 1_000_000},
+        "limits": {
+            "photos": PHOTOS_PER_POST,
+            "files": FILES_PER_UPLOAD,
+            "megabytes": DEFAULT_LIMITS.max_bytes // 1_000_000,
+        },
     }
     return await show(request, "photos/new.html", context, status)
 
@@ -73,7 +81,7 @@ def _published(request: SiteRequest, published: actions.Published) -> HttpRespon
 
 
 async def _uploads(request: SiteRequest, alts: list[str]) -> list[actions.Upload]:
-    files = [file for file in request.FILES.getlist("photos") if isinstance(file, UploadedFile)]
+    files = request.FILES.getlist("photos")
     return [
         actions.Upload(
             name=(file.name or _("a file"))[:FILE_NAME_LIMIT],
@@ -84,7 +92,7 @@ async def _uploads(request: SiteRequest, alts: list[str]) -> list[actions.Upload
     ]
 
 
-async def _bytes(file: UploadedFile) -> bytes:
+async def _bytes(file: UploadedFile[bytes]) -> bytes:
     """What was sent; of a file over the limit only so much that it is seen to be over."""
     limit = DEFAULT_LIMITS.max_bytes + 1
     data: bytes = await sync_to_async(file.read, thread_sensitive=False)(limit)
@@ -110,7 +118,11 @@ async def edit(request: SiteRequest, post_id: int) -> HttpResponse:
         alts, errors = clean_alts(request.POST.getlist("alt"))
         if form.is_valid() and not errors:
             await actions.edit(
-                request.site.graph, AccountId(me.id), PostId(post_id), caption=form.cleaned_data["caption"], alts=alts
+                request.site.graph,
+                AccountId(me.id),
+                PostId(post_id),
+                caption=form.cleaned_data["caption"],
+                alts=alts,
             )
             messages.success(request, _("Saved."))
             return see_other(queries.post_url(post_id))
@@ -133,13 +145,19 @@ async def delete(request: SiteRequest, post_id: int) -> HttpResponse:
         await actions.delete(request.site.graph, AccountId(me.id), PostId(post_id))
         messages.success(request, _("The post is deleted."))
         return see_other(f"/@{me.data.username}/")
-    return await show(request, "photos/delete.html", {"post_id": post_id, "photos": queries.photo_views(post)})
+    return await show(
+        request, "photos/delete.html", {"post_id": post_id, "photos": queries.photo_views(post)}
+    )
 
 
 @require_http_methods(["GET", "HEAD"])
-async def media(request: SiteRequest, post_id: int, photo_id: int, name: str, format: str) -> HttpResponseBase:
+async def media(
+    request: SiteRequest, post_id: int, photo_id: int, name: str, format: str
+) -> HttpResponseBase:
     """A variant of a photograph, as long as its post is there to be seen. Originals have no address."""
     post = await queries.post_of(request.site.graph, post_id)
     if format not in CONTENT_TYPES or not any(photo.id == photo_id for photo in post.data.photos):
         raise BlobMissing("there is no such photo")
-    return await send_blob(request, blob_key(f"{actions.prefix(photo_id)}/{name}.{format}"), CONTENT_TYPES[format])
+    return await send_blob(
+        request, blob_key(f"{actions.prefix(photo_id)}/{name}.{format}"), CONTENT_TYPES[format]
+    )

@@ -31,6 +31,8 @@ async def to_find(graph: Graph, viewer: int, limit: int) -> list[Suggestion]:
         graph.assoc_count_many(POSTED, ids),
     )
     found = [
-        Suggestion(card(node), followers[node.id], posts[node.id]) for node in people if node.id not in followed
+        Suggestion(card(node), followers[node.id], posts[node.id])
+        for node in people
+        if node.id not in followed
     ]
     return sorted(found, key=lambda each: (each.posts == 0, -each.followers, each.person.id))[:limit]

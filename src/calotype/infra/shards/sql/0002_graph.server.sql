@@ -118,6 +118,10 @@ declare
     old record;
     there boolean;
 begin
+    -- Everybody locks lists by (id1, atype), so that no two wait for each other.
+    if p_inverse_shard = p_shard and (p_id2, p_inverse) < (p_id1, p_atype) then
+        perform calotype.lock_list(p_shard, p_id2, p_inverse);
+    end if;
     version := calotype.lock_list(p_shard, p_id1, p_atype);
     select e.time, e.data into old from calotype.associations e
         where e.shard = p_shard and e.id1 = p_id1 and e.atype = p_atype and e.id2 = p_id2;

@@ -1,0 +1,128 @@
+"""What templates need to draw a page: icons, times, numbers, and which sizes of a photograph to ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from django import template
+from django.template import Context
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, pgettext
+
+register = template.Library()
+
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+DAYS_COUNTED = 7
+"""After this many days a date says more than how long ago it was."""
+
+GRID_CELL = (("(min-width: 1160px)", "332px"), ("(min-width: 720px)", "31vw"), ("", "33vw"))
+"""How wide a square of a profile's grid is, by layout: see `.grid` in look.css."""
+
+
+class Sized(Protocol):
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon of the sprite. It says nothing by itself: what it stands in needs a name."""
+    return format_html(
+        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"/></svg>',
+        static("web/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def here(context: Context, fragment: str = "", number: object = "") -> str:
+    """The path of this page, with a fragment such as `post-17`: where a form should lead back to."""
+    request = context.get("request")
+    path = request.get_full_path() if request else "/"
+    return f"{path}#{fragment}{number}" if fragment else path
+
+
+@register.simple_tag(takes_context=True)
+def current(context: Context, path: str) -> SafeString | str:
+    """The attribute that marks the link to this page among others."""
+    request = context.get("request")
+    return SafeString('aria-current="page"') if request and request.path == path else ""
+
+
+@register.filter
+def ago(at: datetime) -> SafeString:
+    """When something happened, short, with the full time for whoever points at it: 5m, 2h, 3d, 12 Mar, 12 Mar 2024."""
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.astimezone(UTC).isoformat(timespec="seconds"),
+        f"{date_format(local, 'j F Y, H:i')} {local.tzname()}",
+        how_long(at, timezone.now()),
+    )
+
+
+def how_long(at: datetime, now: datetime) -> str:
+    seconds = (now - at).total_seconds()
+    if seconds < MINUTE_S:
+        return gettext("now")
+    if seconds < HOUR_S:
+        return pgettext("minutes ago", "%(n)dm") % {"n": seconds // MINUTE_S}
+    if seconds < DAY_S:
+        return pgettext("hours ago", "%(n)dh") % {"n": seconds // HOUR_S}
+    if seconds < DAYS_COUNTED * DAY_S:
+        return pgettext("days ago", "%(n)dd") % {"n": seconds // DAY_S}
+    local = timezone.localtime(at)
+    this_year = local.year == timezone.localtime(now).year
+    return date_format(local, "j M" if this_year else "j M Y")
+
+
+@register.filter
+def count(number: int) -> str:
+    """A number as people read it: 1,204 in full, then 12.3K, 4.5M."""
+    if number < 10_000:
+        return number_format(number, use_l10n=True, force_grouping=True)
+    for size, unit in ((1_000_000, "M"), (1_000, "K")):
+        if number >= size:
+            tenths = number * 10 // size  # cut, not rounded: 999,999 is not yet a million
+            places = 1 if tenths < 1_000 and tenths % 10 else 0
+            return number_format(tenths / 10, places) + unit
+    raise AssertionError
+
+
+@register.filter
+def host(url: str) -> str:
+    """A web address as it is shown: without the scheme, and without a slash at its end."""
+    parts = urlsplit(url)
+    return re.sub(r"^www\.", "", parts.netloc) + parts.path.rstrip("/")
+
+
+@register.filter
+def frame(photos: Sequence[Sized]) -> str:
+    """The class of the frame that shows these photos one beside another: as tall as the tallest of them, up to 4:5."""
+    narrowest = min(photo.width / photo.height for photo in photos)
+    if narrowest < 0.9:
+        return "tall"
+    return "square" if narrowest < 1.25 else "wide"
+
+
+@register.filter
+def cell_sizes(photo: Sized) -> str:
+    """`sizes` of a photo that fills a square of the grid: as wide as it is when its shorter side fits."""
+    stretch = max(1.0, photo.width / photo.height)
+    return ", ".join(f"{query} calc({stretch:.2f} * {width})".strip() for query, width in GRID_CELL)
+
+
+@register.filter
+def mine(thing: Any, person: Any) -> bool:
+    """Whether `person` is the author of a post or a comment as templates have it."""
+    return bool(person) and thing["author"].id == person.id

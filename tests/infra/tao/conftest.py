@@ -1,0 +1,50 @@
+"""Graphs whose partitions share their servers, and graphs where each has its own: the same tests run on both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.conftest import NewSite
+from tests.site import Layout, Site
+
+from calotype.infra.shards import Shards
+from calotype.infra.tao import Graph, Sweep
+
+
+@pytest.fixture(scope="package", params=["together", "apart"])
+def layout(request: pytest.FixtureRequest) -> Layout:
+    chosen: Layout = request.param
+    return chosen
+
+
+@pytest.fixture(scope="package")
+async def layout_site(layout: Layout, new_site: NewSite) -> Site:
+    return await new_site(layout)
+
+
+@pytest.fixture(scope="package")
+async def layout_graph(layout_site: Site) -> AsyncIterator[Graph]:
+    async with Shards(layout_site.control_dsn, layout_site.servers) as shards:
+        yield Graph(shards)
+
+
+@asynccontextmanager
+async def graph_of(site: Site, pool_size: int = 16) -> AsyncIterator[Graph]:
+    async with Shards(site.control_dsn, site.servers, pool_size) as shards:
+        yield Graph(shards)
+
+
+async def sweep_all(graph: Graph, sweep: Sweep | None = None) -> int:
+    """Do everything in the outboxes now, however young."""
+    sweep = sweep or Sweep(graph.shards, {})
+    swept = 0
+    while True:
+        waiting = 0
+        for pool in graph.shards.pools.values():
+            waiting += len(await pool.write("update outbox set due = 0 returning id"))
+        done = await sweep.once()
+        swept += done
+        if not done:
+            return swept

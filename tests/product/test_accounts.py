@@ -1,0 +1,357 @@
+"""Signing up, in and out; names; passwords; profiles."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.client import Client
+from tests.web_fixtures import PASSWORD, Someone, new_address, picture
+
+from calotype.infra.tao import Sweep
+from calotype.product.accounts import actions, names, store
+from calotype.product.accounts.models import Account
+from calotype.product.accounts.queries import PersonMissing, by_username
+from calotype.product.accounts.types import Person
+from calotype.web.handler import LeanHandler
+from calotype.web.orm import in_thread
+from calotype.web.site import Site
+
+
+async def test_signing_up_makes_a_person_who_is_signed_in(browser: Client, web_site: Site) -> None:
+    answer = await browser.post(
+        "/sign-up/", {"username": "Newcomer", "email": "New@mail.example", "password": PASSWORD}
+    )
+    assert (answer.status, answer.location) == (303, "/people/")
+    page = await browser.get("/settings/profile/")
+    assert page.status == 200
+    node = await by_username(web_site.graph, "newcomer")
+    account = await in_thread(Account.objects.get, id=node.id)
+    assert account.password.startswith("argon2")
+
+
+async def test_a_person_and_their_account_share_one_sharded_id(ann: Someone, web_site: Site) -> None:
+    node = await web_site.graph.obj_get(Person, ann.id)
+    assert node is not None
+    assert node.data.username == ann.username
+
+
+@pytest.mark.parametrize("alike", ["pаypal", "PAYPAL", "paypa1", "ｐａｙｐａｌ", "рaypal"])
+async def test_a_name_that_looks_like_anothers_is_taken(
+    alike: str, handler: LeanHandler, web_site: Site
+) -> None:
+    if (await store.holder(web_site.graph, "paypal")) is None:
+        assert (
+            await Client(handler, address=new_address()).post(
+                "/sign-up/", {"username": "paypal", "email": "pp@mail.example", "password": PASSWORD}
+            )
+        ).status == 303
+    other = Client(handler, address=new_address())
+    answer = await other.post(
+        "/sign-up/", {"username": alike, "email": "other@mail.example", "password": PASSWORD}
+    )
+    assert answer.status == 422
+    assert not await in_thread(Account.objects.filter(email="other@mail.example").exists)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ab",
+        "a" * 31,
+        "a b",
+        "a/b",
+        "a@b",
+        "<script>",
+        "\u202eevil",
+        ".dot",
+        "dot.",
+        "a..b",
+        "adm\u0456n",
+        "admin",
+        "аdmin",
+        "nul\0l",
+        "😀😀😀",
+    ],
+)
+async def test_names_that_are_not_allowed_are_refused_with_a_reason(name: str, browser: Client) -> None:
+    answer = await browser.post(
+        "/sign-up/", {"username": name, "email": "x@mail.example", "password": PASSWORD}
+    )
+    assert answer.status == 422
+
+
+@pytest.mark.parametrize("name", ["jan", "jan.fisher", "j_4", "由紀さん", "łukasz", "אברהם", "mañana"])
+def test_names_in_any_one_script_are_allowed(name: str) -> None:
+    assert names.check(name) == names.canonical(name)
+
+
+@given(st.text(max_size=40))
+def test_checking_any_text_answers_a_canonical_name_or_a_reason(text: str) -> None:
+    try:
+        name = names.check(text)
+    except ValidationError as error:
+        assert error.messages[0]
+    else:
+        assert names.canonical(name) == name
+        assert names.check(name) == name
+        assert names.skeleton(name) == names.skeleton(name.upper())
+
+
+@given(st.text(max_size=40))
+def test_a_skeleton_is_its_own_skeleton(text: str) -> None:
+    once = names.skeleton(text)
+    assert names.skeleton(once) == once
+
+
+@pytest.mark.parametrize("password", ["short", "1234567890123", "password123", "someonelikeme@mail"])
+async def test_weak_passwords_are_refused(password: str, browser: Client) -> None:
+    answer = await browser.post(
+        "/sign-up/",
+        {"username": "someonelikeme", "email": "someonelikeme@mail.example", "password": password},
+    )
+    assert answer.status == 422
+    assert not await in_thread(Account.objects.filter(username="someonelikeme").exists)
+
+
+async def test_two_sign_ups_for_one_name_at_once_make_one_account(handler: LeanHandler) -> None:
+    browsers = [Client(handler, address=new_address()) for _ in range(4)]
+    answers = await asyncio.gather(
+        *(
+            each.post(
+                "/sign-up/", {"username": "wanted", "email": f"wanted{n}@mail.example", "password": PASSWORD}
+            )
+            for n, each in enumerate(browsers)
+        )
+    )
+    assert sorted(answer.status for answer in answers) == [303, 422, 422, 422]
+
+
+async def test_a_taken_e_mail_leaves_the_name_free(ann: Someone, browser: Client, web_site: Site) -> None:
+    fields = {"email": f"{ann.username}@MAIL.example", "password": PASSWORD}
+    assert (await browser.post("/sign-up/", {"username": "leftover", **fields})).status == 422
+    assert await store.holder(web_site.graph, "leftover") is None
+    with pytest.raises(PersonMissing):
+        await by_username(web_site.graph, "leftover")
+
+
+async def test_a_sign_up_that_dies_half_way_is_undone(
+    web_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends after the person was written and before the account was."""
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(actions, "ABANDONED_MS", 0)
+    monkeypatch.setattr(Account.objects, "create_user", die)
+    with pytest.raises(BaseException):  # noqa: B017  # whatever carries the death out of the thread
+        await actions.sign_up(
+            web_site.graph, username="halfway", email="halfway@mail.example", password=PASSWORD
+        )
+    monkeypatch.undo()
+    assert await store.holder(web_site.graph, "halfway") is not None
+    await Sweep(web_site.graph.shards, {"sign_up": actions.abandoned_sign_up(web_site.graph)}).once()
+    assert await store.holder(web_site.graph, "halfway") is None
+
+
+async def test_a_name_claimed_by_a_process_that_died_is_free_after_a_while(
+    web_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = (await web_site.graph.shards.next_ids(3))[0]
+    await store.claim(web_site.graph, "deadclaim", dead)
+    with pytest.raises(actions.UsernameTaken):
+        await actions.sign_up(
+            web_site.graph, username="deadclaim", email="dc@mail.example", password=PASSWORD
+        )
+    monkeypatch.setattr(actions, "ABANDONED_MS", -1000)
+    await actions.sign_up(web_site.graph, username="deadclaim", email="dc@mail.example", password=PASSWORD)
+
+
+async def test_one_logs_in_with_the_name_or_the_e_mail_in_any_case(
+    ann: Someone, handler: LeanHandler
+) -> None:
+    for known_as in (ann.username.upper(), f"{ann.username}@MAIL.example"):
+        other = Client(handler, address=new_address())
+        assert (await other.post("/log-in/", {"username": known_as, "password": PASSWORD})).status == 303
+
+
+async def test_a_wrong_password_and_an_unknown_name_are_told_in_the_same_words(
+    ann: Someone, browser: Client
+) -> None:
+    wrong = await browser.post("/log-in/", {"username": ann.username, "password": "not the password"})
+    unknown = await browser.post("/log-in/", {"username": "nobodyatall", "password": "not the password"})
+    assert wrong.status == unknown.status == 422
+    strip = re.compile(r'value="[^"]*"|\d+')
+    assert strip.sub("", wrong.text) == strip.sub("", unknown.text)
+
+
+async def test_guessing_a_password_is_stopped_for_everybody_who_tries(
+    ann: Someone, handler: LeanHandler
+) -> None:
+    statuses = []
+    for _ in range(11):
+        guesser = Client(handler, address=new_address())
+        answer = await guesser.post("/log-in/", {"username": ann.username, "password": "not the password"})
+        statuses.append(answer.status)
+    assert statuses == [422] * 10 + [429]
+    assert "retry-after" in answer.headers
+
+
+async def test_spraying_one_password_over_many_names_is_stopped(browser: Client) -> None:
+    last = None
+    for n in range(51):
+        last = await browser.post("/log-in/", {"username": f"victim{n}", "password": "Summer2026!!"})
+    assert last is not None
+    assert last.status == 429
+
+
+async def test_logging_in_changes_the_session_key(ann: Someone, handler: LeanHandler) -> None:
+    """Fixation: a key that somebody planted before is worth nothing after."""
+    browser = Client(handler, address=new_address())
+    browser.cookies["session"] = "a" * 32
+    await browser.post("/log-in/", {"username": ann.username, "password": PASSWORD})
+    assert browser.cookies["session"] != "a" * 32
+    planted = Client(handler, cookies={"session": "a" * 32})
+    assert (await planted.get("/settings/profile/")).status == 401
+
+
+async def test_logging_out_ends_the_session_on_the_server(ann: Someone, handler: LeanHandler) -> None:
+    stolen = dict(ann.browser.cookies)
+    assert (await ann.browser.post("/log-out/")).status == 303
+    assert (await ann.browser.get("/settings/profile/")).status == 401
+    assert (await Client(handler, cookies=stolen).get("/settings/profile/")).status == 401
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
+async def test_logging_in_never_leads_to_another_site(
+    elsewhere: str, ann: Someone, handler: LeanHandler
+) -> None:
+    browser = Client(handler, address=new_address())
+    answer = await browser.post(
+        "/log-in/", {"username": ann.username, "password": PASSWORD, "next": elsewhere}
+    )
+    assert answer.location == "/"
+
+
+async def test_changing_the_password_logs_out_everywhere_else(ann: Someone, handler: LeanHandler) -> None:
+    phone = Client(handler, address=new_address())
+    await phone.post("/log-in/", {"username": ann.username, "password": PASSWORD})
+    wrong = await ann.browser.post("/settings/password/", {"current": "not it", "new": "another good one"})
+    assert wrong.status == 422
+    answer = await ann.browser.post("/settings/password/", {"current": PASSWORD, "new": "another good one"})
+    assert answer.status == 303, answer.text
+    assert (await ann.browser.get("/settings/profile/")).status == 200
+    assert (await phone.get("/settings/profile/")).status == 401
+
+
+async def test_a_forgotten_password_is_reset_by_a_link_that_works_once(
+    ann: Someone, handler: LeanHandler
+) -> None:
+    browser = Client(handler, address=new_address())
+    known = await browser.post("/password-reset/", {"email": f"{ann.username}@mail.example"})
+    unknown = await browser.post("/password-reset/", {"email": "nobody@mail.example"})
+    strip = re.compile(r'value="[^"]*"|\S+@mail\.example')
+    assert strip.sub("", known.text) == strip.sub("", unknown.text)
+    mails = sorted((settings.DATA / "mail").iterdir(), key=lambda path: path.stat().st_mtime)
+    found = re.search(r"http://testserver(/password-reset/\S+)", mails[-1].read_text())
+    assert found is not None
+    answer = await browser.post(found[1], {"new": "a password to remember"})
+    assert answer.status == 303, answer.text
+    assert (await ann.browser.get("/settings/profile/")).status == 401
+    again = await browser.post(found[1], {"new": "yet another password"})
+    assert (again.status, again.error_code) == (404, "link_expired")
+    assert (
+        await browser.post("/log-in/", {"username": ann.username, "password": "a password to remember"})
+    ).status == 303
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "/password-reset/AA/x-y/",
+        "/password-reset/99/abc/",
+        "/password-reset/////",
+        "/password-reset/%00/%00/",
+    ],
+)
+async def test_made_up_reset_links_lead_nowhere(link: str, browser: Client) -> None:
+    assert (await browser.get(link)).status == 404
+
+
+async def test_a_profile_is_shown_as_it_was_entered_and_escaped(ann: Someone, browser: Client) -> None:
+    fields = {
+        "name": "Ann <b>Bold</b> 🦊",
+        "bio": "One\nTwo <script>alert(1)</script>",
+        "website": "https://ann.example/?a=1&b=2",
+    }
+    answer = await ann.browser.post("/settings/profile/", fields)
+    assert answer.status == 303, answer.text
+    page = (await browser.get(f"/@{ann.username}/")).text
+    assert "<script>alert" not in page
+    assert "<b>Bold" not in page
+    assert "Ann &lt;b&gt;Bold&lt;/b&gt; 🦊" in page
+    assert 'href="https://ann.example/?a=1&amp;b=2"' in page
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "Nul\0l"},
+        {"name": "evil \u202egnp.exe"},
+        {"name": "x" * 51},
+        {"bio": "x" * 301},
+        {"website": "javascript:alert(1)"},
+        {"website": "ftp://files.example"},
+        {"website": "https://" + "x" * 300 + ".example"},
+    ],
+)
+async def test_a_profile_that_cannot_be_kept_is_refused_and_nothing_changes(
+    fields: dict[str, str], ann: Someone, web_site: Site
+) -> None:
+    answer = await ann.browser.post("/settings/profile/", {"name": "", "bio": "", "website": "", **fields})
+    assert answer.status == 422
+    node = await web_site.graph.obj_get(Person, ann.id)
+    assert node is not None
+    assert node.version == 1
+
+
+async def test_a_picture_is_shown_from_then_on_and_can_be_removed(ann: Someone, browser: Client) -> None:
+    empty = {"name": "", "bio": "", "website": ""}
+    answer = await ann.browser.post(
+        "/settings/profile/", empty, files=[("avatar", ("me.png", picture(400, 300)))]
+    )
+    assert answer.status == 303, answer.text
+    found = re.search(r"/media/avatars/\d+/\d+\.jpeg", (await browser.get(f"/@{ann.username}/")).text)
+    assert found is not None
+    image = await browser.get(found[0])
+    assert (image.status, image.headers["content-type"]) == (200, "image/jpeg")
+    await ann.browser.post("/settings/profile/", {**empty, "remove_avatar": "on"})
+    assert "/media/avatars/" not in (await browser.get(f"/@{ann.username}/")).text
+
+
+async def test_a_broken_picture_is_refused_in_words(ann: Someone) -> None:
+    empty = {"name": "", "bio": "", "website": ""}
+    answer = await ann.browser.post(
+        "/settings/profile/", empty, files=[("avatar", ("me.jpg", b"not a picture"))]
+    )
+    assert answer.status == 422
+
+
+async def test_a_suspended_account_is_out_at_once(ann: Someone, browser: Client, web_site: Site) -> None:
+    await web_site.graph.obj_update(Person, ann.id, suspended=True)
+    assert (await ann.browser.get("/settings/profile/")).status == 401
+    assert (await browser.get(f"/@{ann.username}/")).status == 404
+
+
+async def test_a_name_finds_a_person_in_one_form_only(ann: Someone, browser: Client) -> None:
+    upper = await browser.get(f"/@{ann.username.upper()}/")
+    assert (upper.status, upper.location) == (303, f"/@{ann.username}/")
+    assert (await browser.get("/@nobodyatall/")).error_code == "person_missing"
