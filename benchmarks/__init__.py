@@ -1,0 +1,1 @@
+"""Every claim on cost that the project makes, measured beside a baseline in the same run (docs/benchmarks.md)."""

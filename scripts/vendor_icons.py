@@ -19,7 +19,6 @@ from pathlib import Path
 VERSION = "1.62.0"
 SHA512 = "WBZA/m2PvkFpMGHDtsBck5P2A9G4ehLlYu4GwwICcmEm1BvYVgj00lCDxKRWLlbMlOibLaiwdQ88G5pHkSWgwA=="
 ICONS = (
-    "arrow-left",
     "chevron-left",
     "chevron-right",
     "circle-check",
@@ -29,8 +28,7 @@ ICONS = (
     "image-off",
     "image-plus",
     "images",
-    "key-round",
-    "link",
+    "lock",
     "log-out",
     "maximize",
     "message-circle",
@@ -39,7 +37,6 @@ ICONS = (
     "square-plus",
     "trash-2",
     "triangle-alert",
-    "user",
     "users",
 )
 

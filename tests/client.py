@@ -43,7 +43,7 @@ class Answer:
         """The stable code of a JSON error, or of an error page."""
         if self.headers["content-type"].startswith("application/json"):
             return str(self.json()["error"]["code"])
-        found = re.search(r'data-code="([^"]+)"', self.text)
+        found = re.search(r'<p class="code">([a-z_]+)', self.text)
         return found[1] if found else ""
 
 

@@ -20,6 +20,7 @@ from tests.site import Site as Databases  # noqa: E402
 from calotype.config.wiring import open_site  # noqa: E402
 from calotype.product.accounts.actions import sign_up  # noqa: E402
 from calotype.product.accounts.types import AccountId  # noqa: E402
+from calotype.web import rate_limits  # noqa: E402
 from calotype.web.handler import LeanHandler  # noqa: E402
 from calotype.web.site import Site  # noqa: E402
 
@@ -110,6 +111,13 @@ async def ann(new_person: NewPerson) -> Someone:
 @pytest.fixture
 async def bob(new_person: NewPerson) -> Someone:
     return await new_person()
+
+
+@pytest.fixture(autouse=True)
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of rate limits stands still, so that no test straddles two windows."""
+    moment = rate_limits.seconds_now()
+    monkeypatch.setattr(rate_limits, "seconds_now", lambda: moment)
 
 
 def new_address() -> str:

@@ -197,6 +197,17 @@ def test_a_taken_port_is_refused_before_anything_starts(site: CommandLine) -> No
     assert state.supervisor(site.places) is None
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's directory")
+def test_the_data_of_another_user_is_left_alone(tmp_path: Path) -> None:
+    command = CommandLine(tmp_path / "theirs")
+    command.places.data.mkdir()
+    os.chown(command.places.data, 65534, 65534)
+    refused = command("up")
+    assert refused.returncode == 1
+    assert "belongs to user 65534" in refused.stderr
+    assert list(command.places.data.iterdir()) == []
+
+
 def test_a_failed_prepare_fails_the_start_and_leaves_nothing_running(site: CommandLine) -> None:
     failed = site.up(STAND_IN_PREPARE_STATUS="7")
     assert failed.returncode == 1

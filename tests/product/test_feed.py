@@ -259,11 +259,11 @@ async def test_a_new_person_has_somewhere_to_go(ann: Someone) -> None:
 
 
 STATEMENTS = {
-    "/": 15,
-    "/api/v1/timelines/home": 12,
+    "/": 21,
+    "/api/v1/timelines/home": 14,
     "/p/{post}/": 11,
     "/@{name}/": 9,
-    "/@{name}/followers/": 6,
+    "/@{name}/followers/": 8,
     "/people/": 9,
     "/new/": 2,
     "/settings/profile/": 2,

@@ -96,18 +96,18 @@ def up(
 
 
 def _make(places: Places) -> None:
+    """Raises `DataUnusable` for a directory that cannot be made, or that is another user's: even root leaves it alone."""
     try:
+        if places.data.exists() and (owner := places.data.stat().st_uid) != os.geteuid():
+            raise DataUnusable(
+                f"{places.data} belongs to user {owner}, not to us ({os.geteuid()}): run as that user"
+            )
         places.make()
-        owner = places.data.stat().st_uid
         places.lock.touch(mode=0o600)
     except OSError as error:
         raise DataUnusable(
             f"cannot use {places.data} as the data directory: {error}; choose another with --data"
         ) from None
-    if owner != os.geteuid():
-        raise DataUnusable(
-            f"{places.data} belongs to user {owner}, not to us ({os.geteuid()}): run as that user"
-        )
 
 
 def _run(places: Places, wanted: Wanted, *, demo: bool, shown: Progress | None) -> None:

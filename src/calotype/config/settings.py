@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.utils.csp import CSP
 
-from calotype.config.site import Site, data_directory, load
+from calotype.config.site import Email, Site, data_directory, load
 from calotype.infra.partitions import VerticalPartitionRouter
 
 DATA = data_directory()
@@ -105,6 +105,18 @@ def _database(dsn: str) -> dict[str, Any]:
     }
 
 
+def _mailer(email: Email) -> dict[str, Any]:
+    """How mail is sent, as Django wants it."""
+    backends = "django.core.mail.backends"
+    if email.backend == "console":
+        return {"BACKEND": f"{backends}.console.EmailBackend"}
+    if email.backend == "file":
+        return {"BACKEND": f"{backends}.filebased.EmailBackend", "OPTIONS": {"file_path": str(DATA / "mail")}}
+    server = {"host": email.host, "port": email.port, "use_tls": email.tls, "timeout": 10}
+    login = {"username": email.user, "password": email.password} if email.user else {}
+    return {"BACKEND": f"{backends}.smtp.EmailBackend", "OPTIONS": server | login}
+
+
 DATABASES = {alias: _database(dsn) for alias, dsn in SITE.databases.items()}
 DATABASE_ROUTERS = [VerticalPartitionRouter({"web": "sessions"})]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -167,16 +179,7 @@ STORAGES = {
 }
 
 DEFAULT_FROM_EMAIL = SITE.email.sender
-EMAIL_BACKEND = {
-    "file": "django.core.mail.backends.filebased.EmailBackend",
-    "console": "django.core.mail.backends.console.EmailBackend",
-    "smtp": "django.core.mail.backends.smtp.EmailBackend",
-}[SITE.email.backend]
-EMAIL_FILE_PATH = str(DATA / "mail")
-EMAIL_HOST, EMAIL_PORT = SITE.email.host, SITE.email.port
-EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = SITE.email.user, SITE.email.password
-EMAIL_USE_TLS = SITE.email.tls
-EMAIL_TIMEOUT = 10
+MAILERS = {"default": _mailer(SITE.email)}
 
 LOGGING = {
     "version": 1,

@@ -14,7 +14,7 @@ from calotype.infra.shards import Pool, Shards
 from calotype.infra.tao import Graph, Handler
 from calotype.infra.tao.forget import forget
 from calotype.product import graph_types
-from calotype.product.accounts.actions import abandoned_sign_up
+from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
 from calotype.product.photos.actions import remove_blobs
 from calotype.web.site import Site
 
@@ -41,5 +41,6 @@ def outbox_handlers(site: Site) -> Mapping[str, Handler]:
     return {
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),
+        "reset_mail": send_reset_mail,
         "blobs": remove_blobs(site.blobs),
     }

@@ -65,7 +65,7 @@ class LeanHandler(ASGIHandler):
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        handler = self._get_response_async  # type: ignore[attr-defined]  # BaseHandler has it, its stubs do not
+        handler = self._get_response_async
         for path in reversed(settings.LEAN_MIDDLEWARE):
             handler = import_string(path)(handler)
             if not iscoroutinefunction(handler):
@@ -75,6 +75,17 @@ class LeanHandler(ASGIHandler):
             if hasattr(handler, "process_view"):
                 self._view_middleware.insert(0, handler.process_view)
         self._middleware_chain = handler
+
+    async def _get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """Find the view and call it. Views are coroutines that answer finished responses."""
+        view, arguments, named = self.resolve_request(request)
+        for process_view in self._view_middleware:
+            response: HttpResponseBase | None = await process_view(request, view, arguments, named)
+            if response is not None:
+                return response
+        answer: HttpResponseBase = await view(request, *arguments, **named)
+        self.check_response(answer, view)
+        return answer
 
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         response: HttpResponseBase = await self._middleware_chain(request)
@@ -146,7 +157,7 @@ async def read_body(receive: Receive, limit: int, declared: str) -> BinaryIO:
     """
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit, int(declared))
-    body = cast(BinaryIO, tempfile.SpooledTemporaryFile(SPOOL_BYTES))  # noqa: SIM115  # closed with the request
+    body = cast(BinaryIO, tempfile.SpooledTemporaryFile(SPOOL_BYTES))  # noqa: SIM115
     received = 0
     while True:
         message = await receive()

@@ -19,6 +19,8 @@ from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
+from calotype.web.request import SiteRequest
+
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
@@ -70,4 +72,6 @@ class Csrf(Native, CsrfViewMiddleware):
         args: tuple[object, ...],
         kwargs: dict[str, object],
     ) -> HttpResponseBase | None:
+        if isinstance(request, SiteRequest) and request.method == "POST":
+            await request.parse_form()  # the token is in the form
         return super().process_view(request, view, args, kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
@@ -39,3 +40,8 @@ def see_other(location: str) -> HttpResponseRedirect:
     response = HttpResponseRedirect(location)
     response.status_code = 303
     return response
+
+
+def origin_of(request: HttpRequest) -> str:
+    """Scheme and host under which people reach the site."""
+    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"

@@ -32,7 +32,9 @@ class SiteRequest(ASGIRequest):
         self._stream = body
 
     async def parse_form(self) -> None:
-        """Parse the body into `POST` and `FILES` without holding up the loop. Views with uploads await this first."""
+        """Parse the body into `POST` and `FILES` without holding up the loop; `web.native.Csrf` does it for every POST."""
+        if hasattr(self, "_post"):
+            return
         length = self.META.get("CONTENT_LENGTH", "")
         if not length.isdigit() or int(length) > PARSE_IN_THREAD_BYTES:
             await sync_to_async(self._load_post_and_files, thread_sensitive=False)()

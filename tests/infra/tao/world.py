@@ -28,7 +28,9 @@ class Note(msgspec.Struct, frozen=True):
 FOLLOWS, FOLLOWED_BY = association_pair(9101, "test_follows", 9102, "test_followed_by", partition="people")
 LIKES, LIKED_BY = association_pair(9103, "test_likes", 9104, "test_liked_by", partition="likes")
 LOVES, LOVED_BY = association_pair(9105, "test_loves", 9106, "test_loved_by", partition="likes")
-POSTED, POSTED_BY = association_pair(9107, "test_posted", 9108, "test_posted_by", partition="media")
+POSTED, POSTED_BY = association_pair(
+    9107, "test_posted", 9108, "test_posted_by", partition="media", owns=Photo
+)
 MUTES = association(9109, "test_mutes", partition="people")
 
 PAIRS = {FOLLOWS: FOLLOWED_BY, LIKES: LIKED_BY, LOVES: LOVED_BY}

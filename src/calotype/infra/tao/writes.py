@@ -299,7 +299,10 @@ class Writes:
 
     async def claim(self, partition: str, shard: int, kind: str, key: str, id_: int) -> int:
         """Who holds (kind, key) on this shard: `id_` if nobody did before. The first claim wins, for ever or until released."""
-        return cast(int, (await self.run(_CLAIM, self._here(partition, shard), kind, key, id_))[0][0])
+        self._here(partition, shard)
+        while not (rows := await self.run(_CLAIM, shard, kind, key, id_)):
+            pass  # another claim committed during the statement, which cannot see it yet: the next one does
+        return cast(int, rows[0][0])
 
     async def claim_many(
         self, partition: str, shard: int, kind: str, rows: Sequence[tuple[str, int]]

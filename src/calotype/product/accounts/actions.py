@@ -7,8 +7,13 @@ import time
 
 import msgspec
 from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
+from django.contrib.auth.tokens import default_token_generator
+from django.core.mail import send_mail
 from django.db import IntegrityError
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
 from calotype.infra.ids import shard_of
@@ -121,12 +126,35 @@ async def change_password(account: Account, password: str) -> None:
     await in_thread(change)
 
 
-__all__ = [
-    "EmailTaken",
-    "UsernameTaken",
-    "ValidationError",
-    "abandoned_sign_up",
-    "change_password",
-    "change_profile",
-    "sign_up",
-]
+class ResetMail(msgspec.Struct, frozen=True):
+    """The payload of an outbox row of kind `reset_mail`."""
+
+    email: str
+    origin: str
+
+
+async def ask_for_reset(graph: Graph, email: str, origin: str) -> None:
+    """Have a link to a new password sent to this address, if it is an account's.
+
+    Nothing is looked up here, so the time it takes tells nobody which addresses have accounts.
+    """
+    shard = graph.shards.any_shard()
+    async with graph.transaction("people", shard) as write:
+        await write.post("people", shard, "reset_mail", ResetMail(email, origin), 0)
+
+
+async def send_reset_mail(payload: bytes) -> None:
+    """The outbox handler of `reset_mail`. May send twice after a crash, which harms nobody."""
+    await in_thread(_send_reset_mail, msgspec.json.decode(payload, type=ResetMail))
+
+
+def _send_reset_mail(wanted: ResetMail) -> None:
+    account = Account.objects.filter(email__iexact=wanted.email, is_active=True).first()
+    if account is None:
+        return
+    uid = urlsafe_base64_encode(force_bytes(account.pk))
+    path = reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(account)])
+    text = render_to_string(
+        "accounts/reset_mail.txt", {"username": account.username, "link": wanted.origin + path}
+    )
+    send_mail(_("Your password at Calotype"), text, None, [account.email])

@@ -83,12 +83,19 @@ def canonical(name: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """What two names that look alike have in common. Not for showing."""
+    """What two names that look alike have in common. Not for showing.
+
+    Repeated until nothing changes: a mapped letter can decompose or fold into one that is mapped again.
+    """
+    before, after = "", canonical(name)
+    while before != after:
+        before, after = after, canonical(_mapped(after))
+    return after
+
+
+def _mapped(name: str) -> str:
     prototypes = _prototypes()
-    letters = unicodedata.normalize("NFD", canonical(name))
-    return unicodedata.normalize(
-        "NFD", "".join(prototypes.get(letter, letter) for letter in letters)
-    ).casefold()
+    return "".join(prototypes.get(letter, letter) for letter in unicodedata.normalize("NFD", name))
 
 
 def check(name: str) -> str:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import authenticate, login, logout
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError
-from django.core.mail import send_mail
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.encoding import force_bytes
-from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
+from django.utils.http import urlsafe_base64_decode
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -30,7 +26,7 @@ from calotype.product.accounts.types import AccountId
 from calotype.std.errors import NotFound
 from calotype.web.media import send_blob
 from calotype.web.orm import in_thread
-from calotype.web.pages import safe_next, see_other
+from calotype.web.pages import origin_of, safe_next, see_other
 from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
 from calotype.web.sessions import end_sessions
@@ -110,7 +106,6 @@ async def log_out(request: SiteRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 async def edit_profile(request: SiteRequest) -> HttpResponse:
     person = await require_viewer(request)
-    await request.parse_form()
     initial = {"name": person.data.name, "bio": person.data.bio, "website": person.data.website}
     form = forms.ProfileForm(request.POST or None, request.FILES or None, initial=initial)
     if (
@@ -167,27 +162,16 @@ async def _set_password(account: Account, form: Form) -> bool:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 async def reset_request(request: SiteRequest) -> HttpResponse:
-    """Ask for a link by e-mail. The answer is the same whether or not there is such an account."""
+    """Ask for a link by e-mail. The answer, and the time it takes, is the same whether or not there is such an account."""
     form = forms.ResetRequestForm(request.POST or None)
     sent = False
     if request.method == "POST" and form.is_valid():
         await RESET_BY_ADDRESS.spend(request.site.sessions, address(request))
-        await in_thread(_send_reset, request, form.cleaned_data["email"])
+        await actions.ask_for_reset(request.site.graph, form.cleaned_data["email"], origin_of(request))
         sent = True
     return await show(
         request, "accounts/reset_request.html", {"form": form, "sent": sent}, 422 if form.errors else 200
     )
-
-
-def _send_reset(request: SiteRequest, email: str) -> None:
-    account = Account.objects.filter(email__iexact=email, is_active=True).first()
-    if account is None:
-        return
-    uid = urlsafe_base64_encode(force_bytes(account.pk))
-    path = reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(account)])
-    origin = settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
-    text = render_to_string("accounts/reset_mail.txt", {"username": account.username, "link": origin + path})
-    send_mail(_("Your password at Calotype"), text, None, [account.email])
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import msgspec
 from django.utils.translation import gettext as _
 
 from calotype.infra.ids import shard_of
 from calotype.infra.tao import Graph, Node
 from calotype.product.accounts.types import AccountId
-from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, Comment, CommentId
+from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, By, Comment, CommentId
 from calotype.product.photos.queries import post_of
 from calotype.product.photos.types import PostId
 from calotype.std.errors import Forbidden, NotFound
@@ -25,7 +26,8 @@ async def add(graph: Graph, author: AccountId, post_id: PostId, text: str) -> No
     shard = shard_of(post_id)
     async with graph.transaction("comments", shard) as write:
         comment = await write.obj_add(Comment(author=author, post=post_id, text=text), shard, None)
-        await write.edge(HAS_COMMENT, post_id, comment.id, time=None, data=None, present=True)
+        by = msgspec.json.encode(By(author))
+        await write.edge(HAS_COMMENT, post_id, comment.id, time=None, data=by, present=True)
         await write.edge(AUTHORED_BY, comment.id, author, time=None, data=None, present=True)
     return comment
 

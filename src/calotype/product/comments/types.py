@@ -20,6 +20,12 @@ class Comment(msgspec.Struct, frozen=True):
     text: str
 
 
+class By(msgspec.Struct, frozen=True):
+    """On an edge from a post to a comment: who wrote it, so that both can be read in one trip."""
+
+    author: int
+
+
 HAS_COMMENT, COMMENT_ON = association_pair(
     7, "has_comment", 8, "comment_on", partition="comments", owns=Comment
 )

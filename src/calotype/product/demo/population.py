@@ -17,16 +17,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, batched
 
+import msgspec
 from django.contrib.auth.hashers import make_password
 
 from calotype.infra.blobs import blob_key
 from calotype.infra.ids import shard_of
 from calotype.infra.imaging import process
-from calotype.infra.tao import Association, Edge
+from calotype.infra.tao import Association, Edge, Node
 from calotype.product.accounts.models import Account
 from calotype.product.accounts.store import claim_many
 from calotype.product.accounts.types import JOINED, Person, shard_root
-from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, Comment
+from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, By, Comment
 from calotype.product.demo.credits import credits
 from calotype.product.demo.people import PASSWORD
 from calotype.product.follows.types import FOLLOWING_LIMIT, FOLLOWS
@@ -200,14 +201,17 @@ async def _comments(
             )
         with deadline(BATCH_SECONDS):
             nodes = await site.graph.obj_add_many(Comment, rows)
-            await site.graph.assoc_add_many(
-                HAS_COMMENT, [(node.data.post, Edge(node.id, 0, 0)) for node in nodes]
-            )
+            await site.graph.assoc_add_many(HAS_COMMENT, [_under(node) for node in nodes])
             await site.graph.assoc_add_many(
                 AUTHORED_BY, [(node.id, Edge(node.data.author, 0, 0)) for node in nodes]
             )
         written += len(nodes)
         progress("comments", written, amount)
+
+
+def _under(comment: Node[Comment]) -> tuple[int, Edge]:
+    """The edge from a post to a comment, with who wrote it."""
+    return comment.data.post, Edge(comment.id, 0, 0, msgspec.json.encode(By(comment.data.author)))
 
 
 def _popular(amount: int, chance: random.Random) -> int:

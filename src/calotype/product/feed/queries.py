@@ -1,7 +1,8 @@
 """The home feed as a pull: the newest posts of everybody that one follows, merged when it is read.
 
 One statement a physical server merges the lists, however many people are followed; then posts, authors, counts, likes
-and comments are read in batches. The number of statements depends on the number of servers alone (docs/feed.md).
+and last comments are read at once, then the comments' words. The number of statements depends on the number of servers
+alone (docs/feed.md).
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from calotype.infra.tao import START, Cursor, Edge, Graph, Node
+from calotype.infra.tao import START, Cursor, Edge, Graph
 from calotype.product.accounts.queries import card, people
 from calotype.product.comments.queries import comment_counts, latest
-from calotype.product.comments.types import Comment
-from calotype.product.feed.types import FeedPage, Item, Said
+from calotype.product.feed.types import FeedPage, Item
 from calotype.product.follows.queries import followees
 from calotype.product.likes.queries import like_counts, liked_among
 from calotype.product.photos.types import POSTED, Post
@@ -30,26 +30,25 @@ async def home(
     """
     authors = [viewer, *await followees(graph, viewer)]
     if after is not None:
-        edges = await _just_newer(graph, authors, limit, after)
-        more = bool(edges)
+        posted = await _just_newer(graph, authors, limit, after)
+        more = bool(posted)
     else:
         found = await graph.assoc_merge(POSTED, authors, limit + 1, before=before)
-        edges, more = [edge for _, edge in found[:limit]], len(found) > limit
-    posts = await graph.obj_get_many(Post, [edge.id2 for edge in edges])
-    items = await with_surroundings(graph, viewer, [posts[edge.id2] for edge in edges if edge.id2 in posts])
+        posted, more = found[:limit], len(found) > limit
+    items = await items_of(graph, viewer, [(edge.id2, author) for author, edge in posted])
     return FeedPage(
         items=items,
-        newest=edges[0].cursor if edges else None,
-        older=edges[-1].cursor if edges and more else None,
+        newest=posted[0][1].cursor if posted else None,
+        older=posted[-1][1].cursor if posted and more else None,
     )
 
 
-async def _just_newer(graph: Graph, authors: list[int], limit: int, after: Cursor) -> list[Edge]:
+async def _just_newer(graph: Graph, authors: list[int], limit: int, after: Cursor) -> list[tuple[int, Edge]]:
     """The `limit` posts that follow a place upwards, newest first. Walks down from the top: a short way in practice."""
-    newer: list[Edge] = []
+    newer: list[tuple[int, Edge]] = []
     before = START
     while page := await graph.assoc_merge(POSTED, authors, limit * 4, before=before):
-        fresh = [edge for _, edge in page if edge.cursor > after]
+        fresh = [row for row in page if row[1].cursor > after]
         newer += fresh
         if len(fresh) < len(page) or len(newer) > limit * 100:
             break
@@ -57,40 +56,31 @@ async def _just_newer(graph: Graph, authors: list[int], limit: int, after: Curso
     return newer[-limit:]
 
 
-async def with_surroundings(
-    graph: Graph, viewer: int | None, posts: Sequence[Node[Post]], comments: int = COMMENTS_SHOWN
+async def items_of(
+    graph: Graph, viewer: int | None, wanted: Sequence[tuple[int, int]], comments: int = COMMENTS_SHOWN
 ) -> list[Item]:
-    """Posts with their authors, counts, likes and last comments. Posts of people who are gone are left out."""
-    ids = [post.id for post in posts]
-    authors, likes, liked, talk, said = await asyncio.gather(
-        people(graph, {post.data.author for post in posts}),
+    """Posts, given as (post, author), with their authors, counts, likes and last comments: all asked for at once.
+
+    Posts that are gone, and posts of people who are gone, are left out.
+    """
+    ids = [post_id for post_id, _ in wanted]
+    posts, authors, likes, liked, talk, said = await asyncio.gather(
+        graph.obj_get_many(Post, ids),
+        people(graph, {author for _, author in wanted}),
         like_counts(graph, ids),
         liked_among(graph, viewer, ids),
         comment_counts(graph, ids),
         latest(graph, ids, comments),
     )
-    shown = await with_authors(graph, [comment for some in said.values() for comment in some])
     return [
         Item(
-            post=post,
-            author=card(authors[post.data.author]),
-            likes=likes[post.id],
-            liked=post.id in liked,
-            comments=talk[post.id],
-            said=[shown[comment.id] for comment in said[post.id] if comment.id in shown],
+            post=posts[id_],
+            author=card(authors[author]),
+            likes=likes[id_],
+            liked=id_ in liked,
+            comments=talk[id_],
+            said=said[id_],
         )
-        for post in posts
-        if post.data.author in authors
+        for id_, author in wanted
+        if id_ in posts and author in authors
     ]
-
-
-async def with_authors(graph: Graph, comments: Sequence[Node[Comment]]) -> dict[int, Said]:
-    """Comments with who wrote them, by id; those of people who are gone are left out."""
-    if not comments:
-        return {}
-    authors = await people(graph, {comment.data.author for comment in comments})
-    return {
-        comment.id: Said(comment, card(authors[comment.data.author]))
-        for comment in comments
-        if comment.data.author in authors
-    }

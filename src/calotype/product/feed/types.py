@@ -6,15 +6,8 @@ import msgspec
 
 from calotype.infra.tao import Cursor, Node
 from calotype.product.accounts.queries import PersonCard
-from calotype.product.comments.types import Comment
+from calotype.product.comments.queries import Said
 from calotype.product.photos.types import Post
-
-
-class Said(msgspec.Struct, frozen=True):
-    """A comment with who wrote it."""
-
-    comment: Node[Comment]
-    author: PersonCard
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+import msgspec
+from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
 from calotype.infra.ids import parse, time_ms
@@ -23,10 +24,11 @@ from calotype.product.photos.queries import PostMissing, photo_views, post_of
 from calotype.product.photos.types import Post, posted_at
 from calotype.product.profiles.queries import to_find
 from calotype.web import paging
-from calotype.web.pages import json
+from calotype.web.pages import json, origin_of
 from calotype.web.request import SiteRequest
 
 FEED_PAGE = 20
+SUGGESTIONS = 5
 COMMENTS_A_PAGE = 50
 
 
@@ -61,12 +63,14 @@ async def home(request: SiteRequest) -> HttpResponse:
         return await show(request, "accounts/log_in.html", {"form": LogInForm(), "next": ""})
     graph = request.site.graph
     before = paging.decode(request.GET.get("before"))
-    page = await queries.home(graph, me.id, FEED_PAGE, before)
+    page, suggestions = await asyncio.gather(
+        queries.home(graph, me.id, FEED_PAGE, before), to_find(graph, me.id, SUGGESTIONS)
+    )
     context = {
         "items": [shown(item) for item in page.items],
         "older": paging.encode(page.older) if page.older else "",
         "first_page": not request.GET.get("before"),
-        "suggestions": await to_find(graph, me.id, 5),
+        "suggestions": suggestions,
     }
     return await show(request, "feed/home.html", context)
 
@@ -74,19 +78,19 @@ async def home(request: SiteRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD"])
 async def post(request: SiteRequest, post_id: int) -> HttpResponse:
     graph = request.site.graph
+    before = paging.decode(request.GET.get("before"))
     node = await post_of(graph, post_id)
     me = await viewer(request)
-    items = await queries.with_surroundings(graph, me.id if me else None, [node], comments=0)
+    viewer_id = me.id if me else None
+    items, (said, older), followed = await asyncio.gather(
+        queries.items_of(graph, viewer_id, [(node.id, node.data.author)], comments=0),
+        comments_page(graph, post_id, COMMENTS_A_PAGE, before),
+        followed_among(graph, viewer_id or 0, [node.data.author]),
+    )
     if not items:
         raise PostMissing("there is no such post; it may have been deleted")
-    comments, older = await comments_page(
-        graph, post_id, COMMENTS_A_PAGE, paging.decode(request.GET.get("before"))
-    )
-    said = await queries.with_authors(graph, comments)
-    item = items[0]
-    view = shown(Item(item.post, item.author, item.likes, item.liked, item.comments, list(said.values())))
-    followed = bool(me and await followed_among(graph, me.id, [item.author.id]))
-    context = {"item": view, "older": paging.encode(older) if older else "", "followed": followed}
+    view = shown(msgspec.structs.replace(items[0], said=said))
+    context = {"item": view, "older": paging.encode(older) if older else "", "followed": bool(followed)}
     return await show(request, "feed/post.html", context)
 
 
@@ -120,8 +124,3 @@ def _links(url: str, limit: int, items: list[Item], *, older: bool) -> str:
     if items:
         links.append(f'<{url}?limit={limit}&min_id={items[0].post.id}>; rel="prev"')
     return ", ".join(links)
-
-
-def origin_of(request: HttpRequest) -> str:
-    """Scheme and host under which people reach the site."""
-    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
@@ -95,8 +94,9 @@ def placeholder(blurhash: str, portrait: bool) -> str:
     return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def alt_texts_missing(photos: Iterable[Photo]) -> int:
-    return sum(1 for photo in photos if not photo.alt)
+def variant_names(photo: Photo) -> set[str]:
+    """What of a photograph has an address: its public variants, and never the original."""
+    return {"square", *map(str, photo.widths)}
 
 
 def post_url(post_id: int) -> str:

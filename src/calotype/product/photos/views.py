@@ -33,7 +33,6 @@ FILE_NAME_LIMIT = 80
 async def new(request: SiteRequest) -> HttpResponse:
     """Upload photographs. The form's key, or an Idempotency-Key header, makes a repeated request harmless."""
     me = await require_viewer(request)
-    await request.parse_form()
     form = CaptionForm(request.POST or None)
     refused: list[str] = []
     status = 200
@@ -156,7 +155,8 @@ async def media(
 ) -> HttpResponseBase:
     """A variant of a photograph, as long as its post is there to be seen. Originals have no address."""
     post = await queries.post_of(request.site.graph, post_id)
-    if format not in CONTENT_TYPES or not any(photo.id == photo_id for photo in post.data.photos):
+    photo = next((photo for photo in post.data.photos if photo.id == photo_id), None)
+    if photo is None or format not in CONTENT_TYPES or name not in queries.variant_names(photo):
         raise BlobMissing("there is no such photo")
     return await send_blob(
         request, blob_key(f"{actions.prefix(photo_id)}/{name}.{format}"), CONTENT_TYPES[format]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from django import template
@@ -25,6 +25,9 @@ DAYS_COUNTED = 7
 
 GRID_CELL = (("(min-width: 1160px)", "332px"), ("(min-width: 720px)", "31vw"), ("", "33vw"))
 """How wide a square of a profile's grid is, by layout: see `.grid` in look.css."""
+
+FRAMES = ((4, 5), (1, 1), (5, 4), (4, 3), (3, 2), (16, 9))
+"""Shapes that the frame of several photos may have, width by height: `.as-4-5` and so on in look.css."""
 
 
 class Sized(Protocol):
@@ -108,11 +111,10 @@ def host(url: str) -> str:
 
 @register.filter
 def frame(photos: Sequence[Sized]) -> str:
-    """The class of the frame that shows these photos one beside another: as tall as the tallest of them, up to 4:5."""
+    """The class of the frame that shows these photos one beside another: the shape nearest to the tallest of them."""
     narrowest = min(photo.width / photo.height for photo in photos)
-    if narrowest < 0.9:
-        return "tall"
-    return "square" if narrowest < 1.25 else "wide"
+    width, height = min(FRAMES, key=lambda shape: abs(shape[0] / shape[1] - narrowest))
+    return f"as-{width}-{height}"
 
 
 @register.filter
@@ -120,9 +122,3 @@ def cell_sizes(photo: Sized) -> str:
     """`sizes` of a photo that fills a square of the grid: as wide as it is when its shorter side fits."""
     stretch = max(1.0, photo.width / photo.height)
     return ", ".join(f"{query} calc({stretch:.2f} * {width})".strip() for query, width in GRID_CELL)
-
-
-@register.filter
-def mine(thing: Any, person: Any) -> bool:
-    """Whether `person` is the author of a post or a comment as templates have it."""
-    return bool(person) and thing["author"].id == person.id

@@ -119,7 +119,7 @@ declare
     there boolean;
 begin
     -- Everybody locks lists by (id1, atype), so that no two wait for each other.
-    if p_inverse_shard = p_shard and (p_id2, p_inverse) < (p_id1, p_atype) then
+    if p_inverse is not null and p_inverse_shard = p_shard and (p_id2, p_inverse) < (p_id1, p_atype) then
         perform calotype.lock_list(p_shard, p_id2, p_inverse);
     end if;
     version := calotype.lock_list(p_shard, p_id1, p_atype);

@@ -1,0 +1,77 @@
+"""What `calotype test` makes of pytest's report, and of engines that are missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from calotype.cli import engines
+from calotype.cli.test import Counts, _without, read_counts
+
+SUITE = """
+import pytest
+def test_passes(): pass
+def test_fails(): assert False
+def test_fails_too(): assert False
+@pytest.fixture
+def broken(): raise OSError
+def test_errs(broken): pass
+@pytest.mark.skip
+def test_skipped(): pass
+@pytest.mark.xfail
+def test_expected_to_fail(): assert False
+"""
+
+
+def engine(name: str, marker: str) -> engines.Engine:
+    return engines.Engine(name, marker, name.lower(), "install it", lambda: False)
+
+
+def test_the_counts_are_those_of_pytest(tmp_path: Path) -> None:
+    (tmp_path / "test_suite.py").write_text(SUITE)
+    report = tmp_path / "junit.xml"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        f"--junitxml={report}",
+        "-p",
+        "no:cacheprovider",
+        str(tmp_path),
+    ]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "2 failed, 1 passed, 1 skipped, 1 xfailed, 1 error" in said.stdout
+    assert read_counts(report) == Counts(
+        passed=1, failed=3, skipped=2
+    )  # JUnit has no word for an expected failure
+
+
+def test_no_report_means_that_nothing_ran(tmp_path: Path) -> None:
+    assert read_counts(tmp_path / "absent.xml") == Counts(0, 0, 0)
+
+
+def test_the_last_line_is_plain() -> None:
+    assert str(Counts(412, 0, 3)) == "412 passed, 0 failed, 3 skipped"
+
+
+def test_groups_whose_engines_are_missing_are_left_out() -> None:
+    lacking = [engine("Chromium", "browser"), engine("Fonts", "browser"), engine("Cassandra", "cassandra")]
+    assert _without(lacking, ("tests",)) == ["-m", "not browser and not cassandra", "tests"]
+    assert _without([], ("tests",)) == ["tests"]
+
+
+@pytest.mark.parametrize("arguments", [("-m", "fault"), ("tests", "-m", "browser")])
+def test_a_choice_of_the_caller_is_kept(arguments: tuple[str, ...]) -> None:
+    assert _without([engine("Chromium", "browser")], arguments) == list(arguments)
+
+
+def test_a_browser_elsewhere_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = tmp_path / "my browser"
+    browser.write_text("#!/bin/sh\n")
+    browser.chmod(0o755)
+    monkeypatch.setenv("CALOTYPE_CHROMIUM", str(browser))
+    assert engines.chromium() == str(browser)

@@ -1,0 +1,82 @@
+"""axe-core finds nothing on any page, in both themes and at both widths."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+from tests.e2e.conftest import WIDTHS, OpenPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+SIGNED_OUT = ("/", "/sign-up/", "/log-in/", "/password-reset/", "/@mara/", "/about/photos/", "/nothing/here/")
+SIGNED_IN = (
+    "/",
+    "/people/",
+    "/new/",
+    "/@mara/",
+    "/@jan/",
+    "/@mara/followers/",
+    "/settings/profile/",
+    "/settings/password/",
+)
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{page.url} {each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
+
+
+def log_in(page: Page) -> None:
+    page.goto("/log-in/")
+    page.get_by_label("User name or e-mail").fill("jan")
+    page.get_by_label("Password").fill("contemplative")
+    page.get_by_role("button", name=re.compile("log in", re.I)).click()
+    page.wait_for_load_state()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_axe_finds_nothing(width: int, theme: str, open_page: OpenPage) -> None:
+    page = open_page(width, theme=theme)
+    found: list[str] = []
+    for path in SIGNED_OUT:
+        page.goto(path)
+        found += violations(page)
+    log_in(page)
+    for path in SIGNED_IN:
+        page.goto(path)
+        found += violations(page)
+    page.goto("/@jan/")
+    post = page.locator('a[href^="/p/"]').first.get_attribute("href")
+    for path in (post, f"{post}edit/", f"{post}delete/"):
+        page.goto(str(path))
+        found += violations(page)
+    page.goto("/sign-up/")
+    assert found == []
+
+
+def test_axe_finds_nothing_on_a_refused_form(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/sign-up/")
+    page.get_by_label("User name").fill("a b")
+    page.get_by_label("E-mail").fill("someone@mail.example")
+    page.get_by_label("Password", exact=True).fill("short")
+    page.get_by_role("button", name=re.compile("create|sign up", re.I)).click()
+    assert violations(page) == []
+
+
+def test_the_keyboard_reaches_everything_from_the_skip_link_on(open_page: OpenPage) -> None:
+    page = open_page()
+    log_in(page)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#main"
+    seen: set[str] = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.outerHTML.slice(0, 120)"))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+    assert len(seen) > 25

@@ -1,0 +1,129 @@
+"""What people do, in a real browser: on a phone and on a desk, with JavaScript and without."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from itertools import count
+
+import pytest
+from PIL import Image
+from playwright.sync_api import FilePayload, Page, expect
+from tests.e2e.conftest import WIDTHS, OpenPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+_numbers = count(1)
+PASSWORD = "long enough to be one"
+
+
+def file(name: str, color: str, size: tuple[int, int] = (900, 600)) -> FilePayload:
+    out = BytesIO()
+    Image.new("RGB", size, color).save(out, "JPEG")
+    return FilePayload(name=name, mimeType="image/jpeg", buffer=out.getvalue())
+
+
+def sign_up(page: Page) -> str:
+    username = f"visitor{next(_numbers)}"
+    page.goto("/sign-up/")
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("E-mail").fill(f"{username}@mail.example")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name=re.compile("create|sign up", re.I)).click()
+    expect(page).to_have_url(re.compile("/people/"))
+    return username
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no javascript"])
+def test_sign_up_upload_follow_like_comment_delete(width: int, javascript: bool, open_page: OpenPage) -> None:
+    author, friend = open_page(width, javascript=javascript), open_page(width, javascript=javascript)
+    name, friends_name = sign_up(author), sign_up(friend)
+
+    author.goto("/new/")
+    author.locator('input[type="file"]').set_input_files(
+        [file("one.jpg", "tomato"), file("two.jpg", "seagreen")]
+    )
+    author.get_by_label("Caption").fill("Two colours")
+    author.get_by_role("button", name=re.compile("share|post", re.I)).click()
+    expect(author).to_have_url(re.compile(r"/edit/\?new"))
+    descriptions = author.locator('textarea[name="alt"], input[name="alt"]')
+    expect(descriptions).to_have_count(2)
+    descriptions.nth(0).fill("a red field")
+    descriptions.nth(1).fill("a green field")
+    author.get_by_role("button", name=re.compile("save|done", re.I)).click()
+    expect(author).to_have_url(re.compile(r"/p/\d+/$"))
+    expect(author.get_by_alt_text("a red field")).to_be_visible()
+    post_url = author.url
+
+    friend.goto(f"/@{name}/")
+    friend.get_by_role("button", name=re.compile("^Follow", re.I)).first.click()
+    friend.goto("/")
+    expect(friend.get_by_text("Two colours").first).to_be_visible()
+    friend.get_by_role("button", name=re.compile("^Like", re.I)).first.click()
+    friend.goto(post_url)
+    expect(friend.locator('button[aria-pressed="true"]')).to_have_count(1)
+    friend.get_by_label(re.compile("comment", re.I)).first.fill("Lovely <b>red</b>")
+    friend.get_by_role("button", name=re.compile("^(Post|Send|Comment|Add)", re.I)).last.click()
+    expect(friend.get_by_text("Lovely <b>red</b>")).to_be_visible()
+
+    author.goto(post_url)
+    expect(author.get_by_text("1 like", exact=False).first).to_be_visible()
+    expect(author.get_by_text(friends_name).first).to_be_visible()
+    author.get_by_role("button", name=re.compile("delete.*comment|comment.*delete", re.I)).first.click()
+    expect(author.get_by_text("Lovely <b>red</b>")).to_have_count(0)
+    author.goto(f"{post_url}delete/")
+    author.get_by_role("button", name=re.compile("^delete", re.I)).click()
+    expect(author).to_have_url(re.compile(f"/@{name}/"))
+    assert friend.goto(post_url).status == 404  # type: ignore[union-attr]  # a page was opened
+
+
+def test_a_file_that_is_no_photo_is_named(open_page: OpenPage) -> None:
+    page = open_page(javascript=False)
+    sign_up(page)
+    page.goto("/new/")
+    broken = FilePayload(name="holiday.jpg", mimeType="image/jpeg", buffer=b"not a photo")
+    page.locator('input[type="file"]').set_input_files([broken])
+    page.get_by_role("button", name=re.compile("share|post", re.I)).click()
+    expect(page.get_by_text("holiday.jpg").first).to_be_visible()
+
+
+def test_the_demo_can_be_logged_in_to_and_scrolled(open_page: OpenPage) -> None:
+    page = open_page(390)
+    page.goto("/log-in/")
+    page.get_by_label("User name or e-mail").fill("jan")
+    page.get_by_label("Password").fill("contemplative")
+    page.get_by_role("button", name=re.compile("log in", re.I)).click()
+    expect(page.get_by_text("Contemplative cat!").first).to_be_visible()
+    assert page.locator("article").count() >= 8
+
+
+def test_no_page_moves_while_its_photos_load(open_page: OpenPage) -> None:
+    """Cumulative layout shift of the feed and a profile, scrolled to the end."""
+    for width in WIDTHS.values():
+        page = open_page(width)
+        page.goto("/log-in/")
+        page.get_by_label("User name or e-mail").fill("jan")
+        page.get_by_label("Password").fill("contemplative")
+        page.get_by_role("button", name=re.compile("log in", re.I)).click()
+        for path in ("/", "/@mara/"):
+            page.goto(path)
+            shift = page.evaluate("""async () => {
+                let total = 0;
+                new PerformanceObserver(list => { for (const e of list.getEntries()) if (!e.hadRecentInput) total += e.value; })
+                    .observe({type: "layout-shift", buffered: true});
+                for (let y = 0; y < document.body.scrollHeight; y += 400) { window.scrollTo(0, y); await new Promise(r => setTimeout(r, 50)); }
+                return total;
+            }""")
+            assert shift < 0.02, f"{path} at {width} px moves by {shift}"
+
+
+def test_nothing_is_wider_than_the_screen(open_page: OpenPage) -> None:
+    for width in (360, *WIDTHS.values()):
+        page = open_page(width)
+        for path in ("/", "/sign-up/", "/@mara/", "/about/photos/", "/@nobody/"):
+            page.goto(path)
+            overflow = page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert overflow <= 0, f"{path} at {width} px is {overflow} px too wide"
