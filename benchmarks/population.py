@@ -104,7 +104,7 @@ def populated(options: Options) -> Iterator[BenchSite]:
 
 
 async def _populate(bench: BenchSite, stamp: Stamp) -> None:
-    _set_django_up()
+    set_django_up()
     from calotype.config.wiring import open_site
     from calotype.product.demo.population import Size, make_population
 
@@ -128,7 +128,8 @@ async def _populate(bench: BenchSite, stamp: Stamp) -> None:
         await make_population(opened, size, progress)
 
 
-def _set_django_up() -> None:
+def set_django_up() -> None:
+    """Django with the settings of the site whose clusters run; once a process."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "calotype.config.settings"
     import django
 

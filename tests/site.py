@@ -19,7 +19,7 @@ import asyncpg
 from calotype.infra.engines.postgres import Cluster, PostgresUnusable, start
 from calotype.infra.partitions import PARTITIONS
 from calotype.infra.shards.migrations import migrate
-from calotype.infra.shards.placement import place
+from calotype.infra.shards.placement import place_on
 
 CLUSTERS = ("pg-1", "pg-2")
 LOGICAL_SHARDS = 32
@@ -124,12 +124,8 @@ async def create_site(
 async def place_and_migrate(
     control_dsn: str, servers: Mapping[str, str], homes: Mapping[str, list[str]], shards: Sequence[int]
 ) -> None:
-    control: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(control_dsn)
-    try:
-        for partition, names in homes.items():
-            placement = await place(control, [partition], shards, names)
-    finally:
-        await control.close()
+    for partition, names in homes.items():
+        placement = await place_on(control_dsn, [partition], shards, names)
     await migrate(placement, servers, lambda done, total: None)
 
 

@@ -10,7 +10,7 @@ import sys
 
 import django
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.core.signing import get_cookie_signer
+from django.http import HttpResponse
 
 
 def session_cookie(person: int) -> str:
@@ -29,7 +29,9 @@ def session_cookie(person: int) -> str:
 
 def signed_cookie(person: int) -> str:
     """What `HttpRequest.get_signed_cookie` reads."""
-    return f"person={get_cookie_signer(salt='person').sign(str(person))}"
+    response = HttpResponse()
+    response.set_signed_cookie("person", str(person))
+    return response.cookies["person"].OutputString().partition(";")[0]
 
 
 if __name__ == "__main__":

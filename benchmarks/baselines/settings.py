@@ -12,6 +12,7 @@ _query = parse_qs(_dsn.query)
 SECRET_KEY = "a fixed key: these sites live for one bench"
 ALLOWED_HOSTS = ["127.0.0.1"]
 DEBUG = False
+TIME_ZONE = "UTC"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "photos.Person"
@@ -34,4 +35,10 @@ DATABASES: dict[str, dict[str, Any]] = {
         "PORT": _query["port"][0],
         "CONN_MAX_AGE": None,  # persistent
     }
+}
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
 }

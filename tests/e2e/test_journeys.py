@@ -62,7 +62,7 @@ def test_sign_up_upload_follow_like_comment_delete(width: int, javascript: bool,
     expect(friend.get_by_text("Two colours").first).to_be_visible()
     friend.get_by_role("button", name=re.compile("^Like", re.I)).first.click()
     friend.goto(post_url)
-    expect(friend.locator('button[aria-pressed="true"]')).to_have_count(1)
+    expect(friend.get_by_role("button", name=re.compile("like", re.I), pressed=True)).to_have_count(1)
     friend.get_by_label(re.compile("comment", re.I)).first.fill("Lovely <b>red</b>")
     friend.get_by_role("button", name=re.compile("^(Post|Send|Comment|Add)", re.I)).last.click()
     expect(friend.get_by_text("Lovely <b>red</b>")).to_be_visible()

@@ -23,14 +23,42 @@ def prepare(demo: bool) -> None:
 
     django.setup(set_prefix=False)
     from django.conf import settings
-    from django.core.management import call_command
 
     asyncio.run(_shards())
     for alias in settings.DATABASES:
-        call_command("migrate", database=alias, verbosity=0, interactive=False)
-    call_command("collectstatic", verbosity=0, interactive=False)
+        _migrate(alias)
+    _collect_static(settings.DATA)
     if demo:
         asyncio.run(_demo(settings.DATA))
+
+
+def _migrate(alias: str) -> None:
+    """Run Django's migrations of one database, if there are any to run: to find that out takes a tenth of the time."""
+    from django.core.management import call_command
+    from django.db import connections
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connections[alias])
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        print(f"migrating the database {alias}", flush=True)
+        call_command("migrate", database=alias, verbosity=0, interactive=False)
+
+
+def _collect_static(data: Path) -> None:
+    """Collect static files, if any of them changed since the last time."""
+    from django.contrib.staticfiles.finders import get_finders
+    from django.core.management import call_command
+
+    files = [
+        (path, Path(storage.path(path)).stat()) for finder in get_finders() for path, storage in finder.list([])
+    ]
+    listing = "".join(f"{path} {stat.st_size} {stat.st_mtime_ns}\n" for path, stat in sorted(files, key=lambda row: row[0]))
+    stamp = data / "run" / "static"
+    if stamp.exists() and stamp.read_text() == listing:
+        return
+    call_command("collectstatic", verbosity=0, interactive=False)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(listing)
 
 
 async def _shards() -> None:

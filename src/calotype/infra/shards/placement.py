@@ -24,6 +24,7 @@ RECONNECT_S = 0.5
 ANSWER_S = 10.0
 CHANNEL = "calotype_placement"
 FIRST_VERSION = 1
+LOCK_KEY = 0x706C6163  # "plac": "if not exists" and "or replace" are no locks
 
 SCHEMA = """
 create schema if not exists calotype_control;
@@ -108,6 +109,7 @@ async def place(
     Durable, and pushed to every process, when it returns. All partitions of a shard go to the same server.
     """
     async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock($1)", LOCK_KEY)
         await connection.execute(SCHEMA)
         await connection.execute("lock table calotype_control.placement in share row exclusive mode")
         before = await read(connection)

@@ -1,0 +1,158 @@
+"""The four servers of `calotype bench feed`: one worker each, on loopback, over the same data."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from benchmarks import processes, requirements
+from benchmarks.client import Client
+from benchmarks.population import baseline_environment
+from benchmarks.site import BenchSite
+from calotype.cli import site_processes
+
+PATH = "/api/v1/timelines/home"
+OURS = "calotype"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running server, and how each viewer is known to it."""
+
+    name: str
+    pid: int
+    client: Client
+    path: str
+    cookies: dict[int, str]
+    helpers: tuple[int, ...] = ()
+    """Processes beside it whose CPU is told apart: memcached."""
+
+    def page(self, viewer: int) -> bytes:
+        return self.client.get(self.path, {"Cookie": self.cookies[viewer], "Host": f"127.0.0.1:{self.client.port}"})
+
+    def cpu_s(self) -> float:
+        return processes.cpu_s(self.pid)
+
+
+@contextmanager
+def started(bench: BenchSite, viewers: Sequence[int]) -> Iterator[list[Stack]]:
+    """All four, ours first."""
+    ports = processes.free_ports(4)
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(_ours(bench, ports[0], viewers)),
+            stack.enter_context(_drf(bench, ports[1], viewers)),
+            stack.enter_context(_tuned(bench, ports[2], viewers)),
+            stack.enter_context(_cached(bench, ports[3], viewers)),
+        ]
+
+
+@contextmanager
+def web(bench: BenchSite, port: int) -> Iterator[int]:
+    """Our web server exactly as `calotype up` runs it, with one worker; its process number."""
+    site = msgspec.structs.replace(
+        bench.site, web=msgspec.structs.replace(bench.site.web, host="127.0.0.1", port=port, workers=1)
+    )
+    spec = site_processes.web(bench.places, site, site_processes.environment(bench.places, site))
+    ready = processes.answers(port)
+    with processes.running(
+        spec.command, bench.places.log("web"), ready, spec.environment, spec.stop_signal
+    ) as pid:
+        yield pid
+
+
+async def session_cookies(bench: BenchSite, accounts: Sequence[int]) -> dict[int, str]:
+    """Sessions of these people, written as a log-in leaves them; each one's Cookie header."""
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+
+    from calotype.web.sessions import SessionStore
+
+    expires = datetime.now(UTC) + timedelta(days=1)
+    connection = await asyncpg.connect(bench.site.databases["sessions"])
+    cookies = {}
+    try:
+        for account in accounts:
+            key = secrets.token_hex(16)
+            data: dict[str, Any] = {
+                SESSION_KEY: str(account),
+                BACKEND_SESSION_KEY: "calotype.product.accounts.backends.AccountBackend",
+                HASH_SESSION_KEY: "0" * 64,
+            }
+            await connection.execute(
+                "insert into public.web_session (session_key, session_data, expire_date, account_id)"
+                " values ($1, $2, $3, $4)",
+                key,
+                SessionStore().encode(data),
+                expires,
+                account,
+            )
+            cookies[account] = f"session={key}"
+    finally:
+        await connection.close()
+    return cookies
+
+
+@contextmanager
+def _ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+    cookies = asyncio.run(session_cookies(bench, viewers))
+    with web(bench, port) as pid:
+        yield Stack(OURS, pid, Client(port), PATH, cookies)
+
+
+@contextmanager
+def _drf(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+    command = [sys.executable, "-P", "-m", "gunicorn", "--workers=1", "--worker-class=sync", "--no-control-socket"]
+    command += [f"--bind=127.0.0.1:{port}", "benchmarks.baselines.drf.wsgi:application"]
+    with _baseline(bench, "drf", "drf", command, port) as pid:
+        yield Stack("drf", pid, Client(port), PATH, _cookies(bench, "drf", viewers))
+
+
+@contextmanager
+def _tuned(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+    with _baseline(bench, "tuned", "tuned", _uwsgi(port), port) as pid:
+        yield Stack("tuned", pid, Client(port), PATH, _cookies(bench, "tuned", viewers))
+
+
+@contextmanager
+def _cached(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+    path = Path(baseline_environment(bench, "tuned")["BENCH_MEMCACHED"])
+    path.unlink(missing_ok=True)
+    command = ["memcached", "-s", str(path), "-m", "256", "-t", "1"]
+    command += ["-u", "root"] if os.geteuid() == 0 else []
+    with processes.running(command, bench.places.log("memcached"), path.exists) as memcached:
+        with _baseline(bench, "tuned", "tuned-cached", _uwsgi(port), port) as pid:
+            cookies = _cookies(bench, "tuned", viewers)
+            yield Stack("tuned+memcached", pid, Client(port), f"/cached{PATH}", cookies, (memcached,))
+
+
+def _uwsgi(port: int) -> list[str]:
+    binary = requirements.uwsgi()
+    assert binary is not None, "requirements.ensure() comes first"
+    options = ["--master", "--processes=1", "--single-interpreter", "--lazy-apps", "--need-app", "--die-on-term"]
+    options += ["--disable-logging", f"--http11-socket=127.0.0.1:{port}", f"--virtualenv={sys.prefix}"]
+    return [binary, *options, "--module=benchmarks.baselines.tuned.wsgi:application"]
+
+
+@contextmanager
+def _baseline(bench: BenchSite, project: str, log: str, command: Sequence[str], port: int) -> Iterator[int]:
+    environment = baseline_environment(bench, project)
+    with processes.running(command, bench.places.log(log), processes.answers(port), environment) as pid:
+        yield pid
+
+
+def _cookies(bench: BenchSite, project: str, viewers: Sequence[int]) -> dict[int, str]:
+    command = [sys.executable, "-P", "-m", "benchmarks.baselines.cookies", project, *map(str, viewers)]
+    made: dict[str, str] = json.loads(processes.run(command, baseline_environment(bench, project)))
+    return {int(person): cookie for person, cookie in made.items()}

@@ -1,0 +1,111 @@
+"""Take the pictures of docs/screenshots: four pages, two themes, two widths, from a running demo site.
+
+    python scripts/screenshots.py http://127.0.0.1:8000
+
+Needs the development packages and a Chromium (`--chromium` says where). Each picture is reduced to 256 colours; one
+that is still over the limit fails the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+FOLDER = Path(__file__).parent.parent / "docs/screenshots"
+LIMIT_BYTES = 300_000
+COLOURS = 256
+SIZES = ((390, 844), (1280, 900))
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+USERNAME, PASSWORD = "jan", "contemplative"
+"""The demo person who looks; `calotype up` prints both."""
+
+# Nothing of this browser may talk to anybody but the site.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Take the pictures of docs/screenshots.")
+    parser.add_argument("site", nargs="?", default="http://127.0.0.1:8000", help="where the demo site runs")
+    parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser's program")
+    asked = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=asked.chromium, args=ARGUMENTS)
+        take(browser, asked.site.rstrip("/"))
+        browser.close()
+
+
+def take(browser: Browser, site: str) -> None:
+    state = _signed_in(browser, site)
+    addresses = _addresses(state.new_page(), site)
+    cookies = state.storage_state()
+    for theme in THEMES:
+        for width, height in SIZES:
+            context = browser.new_context(
+                storage_state=cookies,
+                viewport={"width": width, "height": height},
+                color_scheme=theme,
+                reduced_motion="reduce",
+            )
+            for name, picture in _pictures(context.new_page(), addresses):
+                _save(picture, FOLDER / f"{name}-{theme}-{width}.png")
+            context.close()
+
+
+def _signed_in(browser: Browser, site: str) -> BrowserContext:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{site}/log-in/")
+    page.fill("[name=username]", USERNAME)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button")
+    page.wait_for_selector("[data-feed]")
+    return context
+
+
+def _addresses(page: Page, site: str) -> dict[str, str]:
+    """Where each picture is taken; the post with several photos and its author are the ones to show."""
+    page.goto(site)
+    post = page.locator("article.post", has=page.locator(".slides")).first
+    author = post.locator("h2 a").get_attribute("href")
+    number = post.get_attribute("data-post")
+    return {
+        "feed": f"{site}/",
+        "profile": f"{site}{author}",
+        "photo": f"{site}/p/{number}/",
+        "upload": f"{site}/new/",
+    }
+
+
+def _pictures(page: Page, addresses: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    for name, address in addresses.items():
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
+        page.evaluate("Promise.all([...document.images].filter(i => i.loading != 'lazy').map(i => i.decode()))")
+        yield name, page.screenshot()
+
+
+def _save(picture: bytes, path: Path) -> None:
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    size = path.stat().st_size
+    if size > LIMIT_BYTES:
+        raise SystemExit(f"{path.name} has {size:,} bytes; {LIMIT_BYTES:,} is the limit")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""`calotype bench`: every claim on cost, measured beside its baseline. The measuring is in `benchmarks/` of the checkout."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from calotype.cli.places import checkout
+from calotype.std.errors import CalotypeError
+
+
+class BenchmarksMissing(CalotypeError):
+    """The package `benchmarks` is part of the checkout and not of an installed Calotype."""
+
+    code = "benchmarks_missing"
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """What every bench takes."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="The report as JSON on standard output."),
+        click.option(
+            "--data",
+            envvar="CALOTYPE_BENCH_DATA",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=None,
+            metavar="DIR",
+            help="Where data is kept between runs. [env: CALOTYPE_BENCH_DATA; default: var-bench beside the program]",
+        ),
+        click.option("--quick", is_flag=True, help="A tenth of the data and repetitions: a trial, no figures."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group()
+def bench() -> None:
+    """Measure every claim of the README, beside its baseline, in one run.
+
+    Each bench prints its figures with the baseline's from the same run, their ratio, and whether the stated target is
+    met. Servers are its own, on this machine only, and end with it; data is kept in var-bench for the next run.
+    """
+
+
+@bench.command()
+@_options
+def ids(as_json: bool, data: Path | None, quick: bool) -> None:
+    """Ids made in PostgreSQL, beside a plain sequence."""
+    _run("ids", as_json, data, quick)
+
+
+@bench.command()
+@_options
+def graph(as_json: bool, data: Path | None, quick: bool) -> None:
+    """Reads and writes of the graph, beside bare asyncpg statements and Django's ORM."""
+    _run("graph", as_json, data, quick)
+
+
+@bench.command()
+@_options
+def feed(as_json: bool, data: Path | None, quick: bool) -> None:
+    """The home feed as JSON, beside the same page in ordinary Django, three times.
+
+    The first run makes 5,000 people with 50,000 photos: some minutes. What the baselines need is installed from
+    requirements-bench.lock.
+    """
+    _run("feed", as_json, data, quick)
+
+
+@bench.command()
+@_options
+def upload(as_json: bool, data: Path | None, quick: bool) -> None:
+    """A 12-megapixel JPEG, beside bare Pillow making the same variants."""
+    _run("upload", as_json, data, quick)
+
+
+def _run(name: str, as_json: bool, data: Path | None, quick: bool) -> None:
+    """Progress goes to standard error when the report is JSON."""
+    report = _module("report")
+    measure = _module(name)
+    options = report.Options(data=(data or checkout() / "var-bench").resolve(), quick=quick)
+    with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+        made = measure.run(options)
+    if as_json:
+        click.echo(report.encode(made))
+    else:
+        report.show(made)
+
+
+def _module(name: str) -> Any:
+    root = checkout()
+    if not (root / "benchmarks" / "report.py").exists():
+        raise BenchmarksMissing(
+            f"{root} holds no benchmarks: `calotype bench` needs a checkout, since an installed package has none"
+        )
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    return import_module(f"benchmarks.{name}")
