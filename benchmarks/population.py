@@ -142,7 +142,9 @@ async def _copy(bench: BenchSite) -> None:
     migrate_ordinary(bench)
     ordinary = await asyncpg.connect(bench.ordinary_dsn)
     try:
-        await ordinary.execute("set session_replication_role = replica")  # foreign keys hold: checked in the graph
+        await ordinary.execute(
+            "set session_replication_role = replica"
+        )  # foreign keys hold: checked in the graph
         for server in bench.site.servers.values():
             shards = await asyncpg.connect(server)
             try:

@@ -48,7 +48,9 @@ def running(
         _end(process, stop)
 
 
-def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path, seconds: float = 60) -> None:
+def _wait(
+    process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path, seconds: float = 60
+) -> None:
     until = time.monotonic() + seconds
     while not ready():
         if process.poll() is not None or time.monotonic() > until:

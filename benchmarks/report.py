@@ -13,6 +13,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+WIDTH = 150
+"""Of a table that goes to a file."""
+
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One figure. `ratio` is `value / baseline_value`; `target` is the highest ratio at which the claim is `met`."""
@@ -94,6 +97,8 @@ def machine() -> Machine:
 def show(made: Report) -> None:
     """The report as a table on standard output."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
     table = Table(title=f"calotype bench {made.bench}", title_justify="left", box=None, pad_edge=False)
     table.add_column("")
     for heading in ("value", "unit", "baseline", "its value", "ratio", "target"):

@@ -40,7 +40,9 @@ class Stack:
     """Processes beside it whose CPU is told apart: memcached."""
 
     def page(self, viewer: int) -> bytes:
-        return self.client.get(self.path, {"Cookie": self.cookies[viewer], "Host": f"127.0.0.1:{self.client.port}"})
+        return self.client.get(
+            self.path, {"Cookie": self.cookies[viewer], "Host": f"127.0.0.1:{self.client.port}"}
+        )
 
     def cpu_s(self) -> float:
         return processes.cpu_s(self.pid)
@@ -113,7 +115,15 @@ def _ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack
 
 @contextmanager
 def _drf(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
-    command = [sys.executable, "-P", "-m", "gunicorn", "--workers=1", "--worker-class=sync", "--no-control-socket"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "gunicorn",
+        "--workers=1",
+        "--worker-class=sync",
+        "--no-control-socket",
+    ]
     command += [f"--bind=127.0.0.1:{port}", "benchmarks.baselines.drf.wsgi:application"]
     with _baseline(bench, "drf", "drf", command, port) as pid:
         yield Stack("drf", pid, Client(port), PATH, _cookies(bench, "drf", viewers))
@@ -140,7 +150,14 @@ def _cached(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Sta
 def _uwsgi(port: int) -> list[str]:
     binary = requirements.uwsgi()
     assert binary is not None, "requirements.ensure() comes first"
-    options = ["--master", "--processes=1", "--single-interpreter", "--lazy-apps", "--need-app", "--die-on-term"]
+    options = [
+        "--master",
+        "--processes=1",
+        "--single-interpreter",
+        "--lazy-apps",
+        "--need-app",
+        "--die-on-term",
+    ]
     options += ["--disable-logging", f"--http11-socket=127.0.0.1:{port}", f"--virtualenv={sys.prefix}"]
     return [binary, *options, "--module=benchmarks.baselines.tuned.wsgi:application"]
 

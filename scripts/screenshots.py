@@ -78,30 +78,39 @@ def _signed_in(browser: Browser, site: str) -> BrowserContext:
 
 
 def _addresses(page: Page, site: str) -> dict[str, str]:
-    """Where each picture is taken; the post with several photos and its author are the ones to show."""
+    """Where each picture is taken: of the feed's posts one with several photos, of their authors who has posted most."""
     page.goto(site)
-    post = page.locator("article.post", has=page.locator(".slides")).first
-    author = post.locator("h2 a").get_attribute("href")
-    number = post.get_attribute("data-post")
+    several = page.locator("article.post", has=page.locator(".slides")).first.get_attribute("data-post")
+    links = page.locator("article.post h2 a")
+    authors = sorted({links.nth(at).get_attribute("href") or "/" for at in range(links.count())})
     return {
         "feed": f"{site}/",
-        "profile": f"{site}{author}",
-        "photo": f"{site}/p/{number}/",
+        "profile": max((f"{site}{author}" for author in authors), key=lambda url: _posts_at(page, url)),
+        "photo": f"{site}/p/{several}/",
         "upload": f"{site}/new/",
     }
+
+
+def _posts_at(page: Page, profile: str) -> int:
+    page.goto(profile)
+    return page.locator(".grid li").count()
 
 
 def _pictures(page: Page, addresses: dict[str, str]) -> Iterator[tuple[str, bytes]]:
     for name, address in addresses.items():
         page.goto(address)
         page.wait_for_load_state("networkidle")
-        page.evaluate("Promise.all([...document.images].filter(i => i.loading != 'lazy').map(i => i.decode()))")
+        page.evaluate(
+            "Promise.all([...document.images].filter(i => i.loading != 'lazy').map(i => i.decode()))"
+        )
         yield name, page.screenshot()
 
 
 def _save(picture: bytes, path: Path) -> None:
     image = Image.open(io.BytesIO(picture)).convert("RGB")
-    image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(
+        path, optimize=True
+    )
     size = path.stat().st_size
     if size > LIMIT_BYTES:
         raise SystemExit(f"{path.name} has {size:,} bytes; {LIMIT_BYTES:,} is the limit")

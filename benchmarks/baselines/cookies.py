@@ -1,6 +1,6 @@
 """Sign people in to a baseline without its log-in page: prints {"person id": "cookie header"} as JSON.
 
-    DJANGO_SETTINGS_MODULE=... python -m benchmarks.baselines.cookies drf|tuned 17 18 ...
+DJANGO_SETTINGS_MODULE=... python -m benchmarks.baselines.cookies drf|tuned 17 18 ...
 """
 
 from __future__ import annotations

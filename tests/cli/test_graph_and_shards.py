@@ -16,10 +16,13 @@ from tests.conftest import NewSite
 from tests.infra.tao.conftest import graph_of
 from tests.site import Site
 
+from calotype import cli
 from calotype.config.site import Site as Configuration
 from calotype.config.site import read, save
 from calotype.infra.tao import Graph
 from calotype.product.graph_types import FOLLOWED_BY, FOLLOWS
+
+SOURCE = Path(cli.__file__).parents[2]
 
 
 @pytest.fixture
@@ -34,8 +37,8 @@ def data(site: Site, tmp_path: Path) -> Path:
 
 
 async def calotype(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"CALOTYPE_DATA": str(data)}
-    command = [sys.executable, "-m", "calotype.cli", *words]
+    environment = os.environ | {"CALOTYPE_DATA": str(data), "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-P", "-m", "calotype.cli", *words]
     return await asyncio.to_thread(
         subprocess.run, command, capture_output=True, text=True, env=environment, check=False, timeout=60
     )

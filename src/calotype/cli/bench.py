@@ -33,7 +33,9 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="DIR",
             help="Where data is kept between runs. [env: CALOTYPE_BENCH_DATA; default: var-bench beside the program]",
         ),
-        click.option("--quick", is_flag=True, help="A tenth of the data and repetitions: a trial, no figures."),
+        click.option(
+            "--quick", is_flag=True, help="A tenth of the data and repetitions: a trial, no figures."
+        ),
     ):
         command = option(command)
     return command

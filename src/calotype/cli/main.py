@@ -25,9 +25,14 @@ COMMANDS = {
     "down": Entry("calotype.cli.down:down", "Stop the site and wait until all of it has ended."),
     "status": Entry("calotype.cli.status:status", "What is running, where, and whether it is healthy."),
     "logs": Entry("calotype.cli.logs:logs", "Print or follow the logs of its processes."),
-    "demo": Entry("calotype.cli.demo:demo", "Load or remove the demo people and their photos."),
-    "shards": Entry("calotype.cli.shards:shards", "Logical shards: where they live, add, move, check."),
-    "graph": Entry("calotype.cli.graph:graph", "Objects and associations: look, sweep for half edges."),
+    "demo": Entry("calotype.cli.demo:demo", "Add people and photos to try a site at size."),
+    "shards": Entry(
+        "calotype.cli.shards:shards", "Logical shards: where they live; migrate them, add new ones."
+    ),
+    "graph": Entry(
+        "calotype.cli.graph:graph", "Objects and associations: prove that nothing is half or miscounted."
+    ),
+    "admin": Entry("calotype.cli.admin:admin", "Say who may use the admin under /admin/."),
     "bench": Entry("calotype.cli.bench:bench", "Measure every claim of the README, beside its baseline."),
     "check": Entry("calotype.cli.check:check", "Format, lint, types and import contracts."),
     "test": Entry("calotype.cli.test:test", "Everything that must pass: check, then all tests."),

@@ -50,9 +50,13 @@ def _collect_static(data: Path) -> None:
     from django.core.management import call_command
 
     files = [
-        (path, Path(storage.path(path)).stat()) for finder in get_finders() for path, storage in finder.list([])
+        (path, Path(storage.path(path)).stat())
+        for finder in get_finders()
+        for path, storage in finder.list([])
     ]
-    listing = "".join(f"{path} {stat.st_size} {stat.st_mtime_ns}\n" for path, stat in sorted(files, key=lambda row: row[0]))
+    listing = "".join(
+        f"{path} {stat.st_size} {stat.st_mtime_ns}\n" for path, stat in sorted(files, key=lambda row: row[0])
+    )
     stamp = data / "run" / "static"
     if stamp.exists() and stamp.read_text() == listing:
         return
