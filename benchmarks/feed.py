@@ -166,8 +166,10 @@ def _turn(bench: BenchSite, stack: Stack, asked: Sequence[int]) -> Turn:
     before = (stack.cpu_s(), bench.postgres_cpu_s(), helpers(), time.perf_counter())
     size = sum(len(stack.page(viewer)) for viewer in asked)
     after = (stack.cpu_s(), bench.postgres_cpu_s(), helpers(), time.perf_counter())
-    used = [(end - start) * 1000 / len(asked) for start, end in zip(before, after, strict=True)]
-    return Turn(*used, size_bytes=size / len(asked))
+    app, postgres, helper, wall = (
+        (end - start) * 1000 / len(asked) for start, end in zip(before, after, strict=True)
+    )
+    return Turn(app, postgres, helper, wall, size / len(asked))
 
 
 async def _statements(bench: BenchSite, running: Sequence[Stack], viewers: Sequence[int]) -> dict[str, float]:

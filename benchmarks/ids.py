@@ -114,7 +114,7 @@ async def _cost(
 
 def _rows(title: str, costs: dict[str, list[Cost]]) -> list[Row]:
     def typical(name: str, field: str) -> float:
-        return median(getattr(cost, field) for cost in costs[name])
+        return float(median(getattr(cost, field) for cost in costs[name]))
 
     return [
         row(f"{title}, {what}", typical(OURS, field), "us/id", PLAIN, typical(PLAIN, field))

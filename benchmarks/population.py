@@ -1,15 +1,17 @@
 """The data of `calotype bench feed`: a population in the graph, and the same edges in ordinary tables.
 
-Made once. A stamp in the directory says what it holds; another size or another layout of this file makes it anew.
+Made once. A stamp in the directory says what it holds; another size, or other code that makes it, makes it anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from tempfile import TemporaryFile
 
 import asyncpg
@@ -23,8 +25,6 @@ from calotype.cli.places import checkout
 from calotype.infra.ids import EPOCH_MS
 
 SEED = 1841
-LAYOUT = 1
-"""Of what this file makes: a change here makes the data of earlier runs worthless."""
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -34,7 +34,8 @@ class Stamp(msgspec.Struct, frozen=True):
     likes_per_photo: float = 10
     comments_per_photo: float = 2
     seed: int = SEED
-    layout: int = LAYOUT
+    sources: str = ""
+    """Of what makes the data."""
 
 
 PEOPLE, QUICK_PEOPLE = 5_000, 500
@@ -88,7 +89,7 @@ COPIES = {
 def populated(options: Options) -> Iterator[BenchSite]:
     """The site with its population, made if it is not there yet."""
     directory = options.data / ("feed-quick" if options.quick else "feed")
-    stamp = Stamp(people=QUICK_PEOPLE if options.quick else PEOPLE)
+    stamp = Stamp(people=QUICK_PEOPLE if options.quick else PEOPLE, sources=_sources())
     path = directory / "population.json"
     if not path.exists() or msgspec.json.decode(path.read_bytes(), type=Stamp) != stamp:
         site.remove(directory)
@@ -101,6 +102,18 @@ def populated(options: Options) -> Iterator[BenchSite]:
     with site.clusters_running(directory, site.COUNTING) as bench:
         site.prepare(bench)
         yield bench
+
+
+def _sources() -> str:
+    """A digest of the code that decides what the data looks like: the population's, the shards' tables, and ours."""
+    source = checkout() / "src" / "calotype"
+    files = [
+        *sorted((source / "infra" / "shards" / "sql").iterdir()),
+        source / "product" / "demo" / "population.py",
+        *sorted((source / "product").glob("*/types.py")),
+        Path(__file__),
+    ]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 async def _populate(bench: BenchSite, stamp: Stamp) -> None:

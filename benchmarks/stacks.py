@@ -141,10 +141,12 @@ def _cached(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Sta
     path.unlink(missing_ok=True)
     command = ["memcached", "-s", str(path), "-m", "256", "-t", "1"]
     command += ["-u", "root"] if os.geteuid() == 0 else []
-    with processes.running(command, bench.places.log("memcached"), path.exists) as memcached:
-        with _baseline(bench, "tuned", "tuned-cached", _uwsgi(port), port) as pid:
-            cookies = _cookies(bench, "tuned", viewers)
-            yield Stack("tuned+memcached", pid, Client(port), f"/cached{PATH}", cookies, (memcached,))
+    with (
+        processes.running(command, bench.places.log("memcached"), path.exists) as memcached,
+        _baseline(bench, "tuned", "tuned-cached", _uwsgi(port), port) as pid,
+    ):
+        cookies = _cookies(bench, "tuned", viewers)
+        yield Stack("tuned+memcached", pid, Client(port), f"/cached{PATH}", cookies, (memcached,))
 
 
 def _uwsgi(port: int) -> list[str]:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from io import BytesIO
 from statistics import median
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -35,8 +36,8 @@ SIZE, SMALL_SIZE = (4032, 3024), (2400, 1800)
 
 WIDTHS = (2048, 1080, 640, 320)
 SQUARE = 150
-JPEG = {"format": "JPEG", "quality": 82}
-WEBP = {"format": "WEBP", "quality": 78, "method": 4}
+JPEG: dict[str, Any] = {"format": "JPEG", "quality": 82}
+WEBP: dict[str, Any] = {"format": "WEBP", "quality": 78, "method": 4}
 
 OURS, POST = "process", "POST /new/"
 PILLOW, FULL = "pillow", "pillow, each from the full picture"

@@ -26,7 +26,7 @@ CONSTANT: dict[str, Any] = {
 """Fields that say the same of every photo: added as they are, so that the baseline does not pay for them one by one."""
 
 
-class AccountSerializer(serializers.ModelSerializer[Person]):
+class AccountSerializer(serializers.ModelSerializer[Person]):  # type: ignore[misc]  # rest_framework has no types
     id = serializers.CharField()
     acct = serializers.CharField(source="username")
     display_name = serializers.CharField(source="name")
@@ -60,7 +60,7 @@ class AccountSerializer(serializers.ModelSerializer[Person]):
         return {**super().to_representation(instance), "locked": False, "bot": False}
 
 
-class CommentSerializer(serializers.ModelSerializer[Comment]):
+class CommentSerializer(serializers.ModelSerializer[Comment]):  # type: ignore[misc]  # rest_framework has no types
     id = serializers.CharField()
     created_at = serializers.DateTimeField(source="created")
     username = serializers.CharField(source="author.username")
@@ -74,7 +74,7 @@ class CommentSerializer(serializers.ModelSerializer[Comment]):
         return f"<p>{escape(comment.text)}</p>"
 
 
-class PhotoSerializer(serializers.ModelSerializer[Photo]):
+class PhotoSerializer(serializers.ModelSerializer[Photo]):  # type: ignore[misc]  # rest_framework has no types
     id = serializers.CharField()
     created_at = serializers.DateTimeField(source="created")
     uri = serializers.SerializerMethodField(method_name="get_url")

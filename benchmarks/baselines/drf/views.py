@@ -15,7 +15,7 @@ PAGE = 20
 COMMENTS_SHOWN = 2
 
 
-class Home(APIView):
+class Home(APIView):  # type: ignore[misc]  # rest_framework has no types
     def get(self, request: Request) -> Response:
         photos = list(_page(request.user.id))
         shown = photos[:PAGE]
@@ -33,7 +33,7 @@ def _page(person: int) -> QuerySet[Photo]:
     likes = Like.objects.filter(photo=OuterRef("id")).order_by().values("photo")
     comments = Comment.objects.filter(photo=OuterRef("id")).order_by().values("photo")
     last = Comment.objects.select_related("author").order_by("-created", "-id")[:COMMENTS_SHOWN]
-    return (
+    photos: QuerySet[Photo] = (
         home(person)
         .select_related("author")
         .annotate(
@@ -43,3 +43,4 @@ def _page(person: int) -> QuerySet[Photo]:
         )
         .prefetch_related(Prefetch("comments", last, to_attr="last_comments"))[: PAGE + 1]
     )
+    return photos

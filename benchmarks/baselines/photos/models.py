@@ -10,6 +10,10 @@ from django.db import models
 from django.db.models import Q, QuerySet
 
 
+class PersonManager(BaseUserManager["Person"]):
+    """Needed by `AUTH_USER_MODEL`."""
+
+
 class Person(AbstractBaseUser):
     id = models.BigIntegerField(primary_key=True)
     username = models.CharField(max_length=30, unique=True)
@@ -17,7 +21,7 @@ class Person(AbstractBaseUser):
     bio = models.CharField(max_length=300)
     joined = models.DateTimeField()
 
-    objects: ClassVar[BaseUserManager[Person]] = BaseUserManager()
+    objects: ClassVar[PersonManager] = PersonManager()
 
     USERNAME_FIELD = "username"
 
@@ -25,6 +29,8 @@ class Person(AbstractBaseUser):
 class Follow(models.Model):
     follower = models.ForeignKey(Person, models.CASCADE, related_name="follows", db_index=False)
     followee = models.ForeignKey(Person, models.CASCADE, related_name="followers")
+
+    objects: ClassVar[models.Manager[Follow]] = models.Manager()
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("follower", "followee"), name="follow_once"),)
@@ -45,6 +51,8 @@ class Photo(models.Model):
     like_count = models.IntegerField(default=0)
     comment_count = models.IntegerField(default=0)
 
+    objects: ClassVar[models.Manager[Photo]] = models.Manager()
+
     class Meta:
         indexes = (
             models.Index(fields=("author", "-created", "-id"), name="photo_author_newest"),
@@ -56,6 +64,8 @@ class Like(models.Model):
     person = models.ForeignKey(Person, models.CASCADE, related_name="likes", db_index=False)
     photo = models.ForeignKey(Photo, models.CASCADE, related_name="likes")
 
+    objects: ClassVar[models.Manager[Like]] = models.Manager()
+
     class Meta:
         constraints = (models.UniqueConstraint(fields=("person", "photo"), name="like_once"),)
 
@@ -66,6 +76,8 @@ class Comment(models.Model):
     author = models.ForeignKey(Person, models.CASCADE, related_name="comments")
     text = models.TextField()
     created = models.DateTimeField()
+
+    objects: ClassVar[models.Manager[Comment]] = models.Manager()
 
     class Meta:
         indexes = (models.Index(fields=("photo", "-created", "-id"), name="comment_newest"),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 
@@ -13,6 +15,8 @@ class Thing(models.Model):
     created = models.BigIntegerField()
     updated = models.BigIntegerField()
 
+    objects: ClassVar[models.Manager[Thing]] = models.Manager()
+
 
 class Edge(models.Model):
     pk = models.CompositePrimaryKey("id1", "atype", "id2")
@@ -23,6 +27,8 @@ class Edge(models.Model):
     version = models.BigIntegerField()
     data = models.JSONField(null=True)
 
+    objects: ClassVar[models.Manager[Edge]] = models.Manager()
+
     class Meta:
         indexes = (models.Index(fields=("id1", "atype", "-time", "-id2"), name="edge_newest"),)
 
@@ -32,3 +38,5 @@ class Counter(models.Model):
     id1 = models.BigIntegerField()
     atype = models.IntegerField()
     count = models.BigIntegerField()
+
+    objects: ClassVar[models.Manager[Counter]] = models.Manager()

@@ -10,7 +10,7 @@ from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 from django.http import HttpRequest, HttpResponse
 
-from benchmarks.baselines.photos.models import Comment, Like, home
+from benchmarks.baselines.photos.models import Comment, Like, Photo, home
 from benchmarks.baselines.tuned import cache
 from benchmarks.baselines.tuned.statuses import comment, status
 
@@ -39,7 +39,7 @@ FIELDS = (
 
 def home_read(request: HttpRequest) -> HttpResponse:
     """Everything from PostgreSQL."""
-    me = int(request.get_signed_cookie("person"))
+    me = _me(request)
     liked = Exists(Like.objects.filter(person=me, photo=OuterRef("id")))
     rows = list(home(me).annotate(liked=liked).values_list(*FIELDS, "liked")[: PAGE + 1])
     origin = _origin(request)
@@ -56,7 +56,7 @@ def home_read(request: HttpRequest) -> HttpResponse:
 
 def home_cached(request: HttpRequest) -> HttpResponse:
     """Which photos and which of them I like from PostgreSQL, all the rest from memcached."""
-    me = int(request.get_signed_cookie("person"))
+    me = _me(request)
     liked = Exists(Like.objects.filter(person=me, photo=OuterRef("id")))
     rows = list(home(me).annotate(liked=liked).values_list("id", "liked")[: PAGE + 1])
     shown = rows[:PAGE]
@@ -78,8 +78,6 @@ def home_cached(request: HttpRequest) -> HttpResponse:
 
 def _fill(ids: Sequence[int], origin: str) -> dict[str, Any]:
     """Read what memcached has not, and store it there. (Nothing here changes while it is measured: no invalidation.)"""
-    from benchmarks.baselines.photos.models import Photo
-
     said = _last_comments(ids)
     filled: dict[str, Any] = {}
     for row in Photo.objects.filter(id__in=ids).values_list(*FIELDS):
@@ -104,6 +102,10 @@ def _last_comments(photos: Iterable[int]) -> dict[int, list[dict[str, Any]]]:
     for photo, *rest in rows:
         said.setdefault(photo, []).append(comment(*rest))
     return said
+
+
+def _me(request: HttpRequest) -> int:
+    return int(request.get_signed_cookie("person") or 0)
 
 
 def _origin(request: HttpRequest) -> str:

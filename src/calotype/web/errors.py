@@ -71,6 +71,7 @@ def _page(request: HttpRequest, error: CalotypeError, request_id: str) -> HttpRe
         "code": error.code,
         "request_id": request_id,
         "sign_in": isinstance(error, NotSignedIn),
+        "next": request.get_full_path() if request.method == "GET" else "",
     }
     return HttpResponse(render_to_string("web/error.html", context), status=error.status)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -12,7 +13,7 @@ from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKED_BY, LIKES, MUTES, 
 from tests.site import Layout
 
 from calotype.infra.ids import shard_of
-from calotype.infra.tao import Association, CheckReport, Edge, Graph, check_graph
+from calotype.infra.tao import Association, CheckReport, Edge, Graph, check, check_graph
 from calotype.infra.tao.check import _Forward, _Row, judge
 
 PEOPLE_A_SHARD = 4
@@ -28,8 +29,18 @@ async def checked(layout: Layout, new_site: NewSite) -> AsyncIterator[Graph]:
 
 
 @pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a small graph takes many of them."""
+    monkeypatch.setattr(check, "EDGES_AT_ONCE", 31)
+    monkeypatch.setattr(check, "LISTS_AT_ONCE", 13)
+    monkeypatch.setattr(check, "SUSPECTS_AT_ONCE", 2)
+
+
+@pytest.fixture
 async def people(checked: Graph) -> AsyncIterator[list[int]]:
     """Some people who follow and like each other; afterwards the graph must be clean again."""
+    for pool in checked.shards.pools.values():
+        await pool.write("truncate associations, association_counts, outbox")
     ids = [id_ for shard in SHARDS for id_ in await checked.shards.next_ids(shard, PEOPLE_A_SHARD)]
     dice = random.Random(SEED)
     for assoc in (FOLLOWS, LIKES, MUTES):
@@ -136,6 +147,7 @@ async def test_a_graph_that_only_its_own_writes_have_touched_is_clean(
     assert done == [(n + 1, len(done)) for n in range(len(done))]
 
 
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("inject", DEFECTS, ids=lambda inject: inject.__name__)
 async def test_a_defect_is_counted_mended_and_gone(checked: Graph, people: list[int], inject: Inject) -> None:
     await inject(checked, people)
@@ -170,6 +182,7 @@ async def test_a_list_that_went_back_in_time_can_be_written_again_after_a_repair
     assert await checked.assoc_get(FOLLOWED_BY, last, [one]) == []
 
 
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("seed", range(SEED, SEED + 6))
 async def test_whatever_is_broken_together_is_clean_after_one_repair(
     checked: Graph, people: list[int], seed: int
@@ -197,8 +210,6 @@ async def test_an_edge_whose_message_still_waits_is_not_wrong(checked: Graph, pe
 async def test_a_site_that_is_written_all_the_time_shows_nothing_wrong(
     checked: Graph, people: list[int]
 ) -> None:
-    import asyncio
-
     dice = random.Random(SEED)
     stop = asyncio.Event()
 

@@ -16,7 +16,7 @@ from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKES, LOVES, MUTES, Not
 from tests.site import Layout, Site
 
 from calotype.infra.ids import shard_of
-from calotype.infra.shards import AbsentShard, Pool, Shards
+from calotype.infra.shards import AbsentShard, Shards
 from calotype.infra.tao import (
     LIST_LIMIT,
     START,
@@ -436,8 +436,3 @@ async def test_batches_that_cross_each_other_do_not_fail(layout_graph: Graph) ->
 
     await asyncio.gather(*(write(seed) for seed in range(8)))
     assert (await check_graph(graph)).wrong == 0
-
-
-def test_pools_are_what_reads_are_grouped_by() -> None:
-    """Two names of one server are two pools: a batch would be two statements. Documented in docs/shards.md."""
-    assert Pool("a", "postgresql:///x") != Pool("b", "postgresql:///x")

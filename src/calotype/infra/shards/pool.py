@@ -2,8 +2,8 @@
 
 Last in, first out, so that few connections stay warm and the rest can go; bounded, so that a slow server queues here
 and not in PostgreSQL; every wait ends at the deadline of the work it is part of (`std.deadline`). asyncpg's own pool
-costs 103 us of CPU a query against 44 here (docs/shards.md), mostly for proxies and resets that we do not need: our
-statements leave no session state behind.
+costs 2.4 times the CPU a query (docs/shards.md), mostly for proxies and resets that we do not need: our statements
+leave no session state behind.
 
 A server that cannot be reached fails fast: after a failed attempt to connect, requests are refused at once until the
 next attempt is due, so that one dead server costs only those who need it, and little.

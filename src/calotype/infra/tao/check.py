@@ -184,10 +184,11 @@ class _Check:
     async def edges(self) -> None:
         after = (LOWEST, 0, 0)
         while rows := await self.pool.fetch(_EDGES, self.shard, *after, EDGES_AT_ONCE):
+            begun = after[:2]  # the list that the last batch ended in
             after = (rows[-1]["id1"], rows[-1]["atype"], rows[-1]["id2"])
             known = [row for row in rows if row["atype"] in self.known]
             self.report.edges += len(known)
-            await self._lists({(row["id1"], row["atype"]) for row in known if not row["counted"]})
+            await self._lists({(row["id1"], row["atype"]) for row in known if not row["counted"]} - {begun})
             for suspects in batched(await self._first_look(known), SUSPECTS_AT_ONCE):
                 await self._second_look(suspects)
 

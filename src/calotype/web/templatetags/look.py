@@ -17,6 +17,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
+from calotype.web.pages import origin_of
+
 register = template.Library()
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
@@ -53,6 +55,13 @@ def here(context: Context, fragment: str = "", number: object = "") -> str:
     request = context.get("request")
     path = request.get_full_path() if request else "/"
     return f"{path}#{fragment}{number}" if fragment else path
+
+
+@register.simple_tag(takes_context=True)
+def origin(context: Context) -> str:
+    """Scheme and host of the site: what is read elsewhere needs whole addresses."""
+    request = context.get("request")
+    return origin_of(request) if request else ""
 
 
 @register.simple_tag(takes_context=True)

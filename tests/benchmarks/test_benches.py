@@ -1,0 +1,85 @@
+"""Each bench runs to its end on a tenth of its data and prints what it shall."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+import pytest
+from benchmarks.report import Report
+from benchmarks.requirements import MODULES, uwsgi
+
+ROOT = Path(__file__).parents[2]
+
+BASELINES = (
+    uwsgi() is not None and all(find_spec(name) for name in MODULES) and bool(shutil.which("memcached"))
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[Path]:
+    """Short: it holds sockets."""
+    directory = Path(tempfile.mkdtemp(prefix="calotype-bench-"))
+    yield directory
+    shutil.rmtree(directory)
+
+
+def bench(name: str, data: Path) -> Report:
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "calotype.cli", "bench", name, "--quick", "--json", "--data", str(data)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    return msgspec.json.decode(ran.stdout, type=Report)
+
+
+def test_ids(data: Path) -> None:
+    made = bench("ids", data)
+    assert made.bench == "ids"
+    assert {row.baseline for row in made.rows} == {"sequence"}
+    assert all(row.value > 0 for row in made.rows if "wall" in row.name)
+
+
+def test_graph(data: Path) -> None:
+    made = bench("graph", data)
+    assert {row.name.split(",")[0] for row in made.rows} == {
+        "obj_get",
+        "assoc_range(20)",
+        "assoc_count",
+        "assoc_add",
+    }
+    assert {row.baseline for row in made.rows} == {"asyncpg", "orm", "orm, async"}
+    targets = {row.name: row.target for row in made.rows if row.target is not None}
+    assert set(targets.values()) == {1.5}
+    assert all(name.startswith("obj_get") for name in targets)
+
+
+def test_upload(data: Path) -> None:
+    made = bench("upload", data)
+    by_name = {(row.name, row.baseline): row for row in made.rows}
+    assert by_name["POST /new/, server CPU", "pillow"].target == 1.1
+    assert by_name["process, CPU", "pillow"].met is not None
+
+
+@pytest.mark.skipif(not BASELINES, reason="needs requirements-bench.lock and memcached")
+def test_feed(data: Path) -> None:
+    made = bench("feed", data)
+    figures = {(row.name, row.baseline): row for row in made.rows}
+    assert {baseline for _, baseline in figures} == {"drf", "tuned", "tuned+memcached"}
+    assert figures["home feed, app CPU", "drf"].target == 0.2
+    assert figures["home feed, app CPU", "tuned"].target == 1.0
+    statements = {
+        row.baseline: row.baseline_value for row in made.rows if row.name == "home feed, statements"
+    }
+    assert statements == {"drf": 4, "tuned": 2, "tuned+memcached": 1}
