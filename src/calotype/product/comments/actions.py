@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from calotype.infra.ids import shard_of
 from calotype.infra.tao import Graph, Node
 from calotype.product.accounts.types import AccountId
-from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, By, Comment, CommentId
+from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, By, Comment, CommentId, said_at
 from calotype.product.photos.queries import post_of
 from calotype.product.photos.types import PostId
 from calotype.std.errors import Forbidden, NotFound
@@ -20,14 +20,19 @@ class NotYourComment(Forbidden):
     code = "not_your_comment"
 
 
-async def add(graph: Graph, author: AccountId, post_id: PostId, text: str) -> Node[Comment]:
-    """Comment on a post: object and edges commit together on the post's shard. Raises `PostMissing`."""
+async def add(
+    graph: Graph, author: AccountId, post_id: PostId, text: str, *, at_ms: int = 0
+) -> Node[Comment]:
+    """Comment on a post: object and edges commit together on the post's shard. `at_ms` dates it back.
+
+    Raises `PostMissing`.
+    """
     await post_of(graph, post_id)
     shard = shard_of(post_id)
     async with graph.transaction("comments", shard) as write:
-        comment = await write.obj_add(Comment(author=author, post=post_id, text=text), shard, None)
+        comment = await write.obj_add(Comment(author=author, post=post_id, text=text, at=at_ms), shard, None)
         by = msgspec.json.encode(By(author))
-        await write.edge(HAS_COMMENT, post_id, comment.id, time=None, data=by, present=True)
+        await write.edge(HAS_COMMENT, post_id, comment.id, time=said_at(comment), data=by, present=True)
         await write.edge(AUTHORED_BY, comment.id, author, time=None, data=None, present=True)
     return comment
 

@@ -6,7 +6,8 @@ from typing import NewType
 
 import msgspec
 
-from calotype.infra.tao import association_pair, object_type
+from calotype.infra.ids import time_ms
+from calotype.infra.tao import Node, association_pair, object_type
 
 CommentId = NewType("CommentId", int)
 
@@ -14,10 +15,17 @@ COMMENT_LIMIT = 1_000
 
 
 @object_type(3, partition="comments")
-class Comment(msgspec.Struct, frozen=True):
+class Comment(msgspec.Struct, frozen=True, omit_defaults=True):
     author: int
     post: int
     text: str
+    at: int = 0
+    """When it was said, in ms since 1970, if not when it was written here (demo content, imports)."""
+
+
+def said_at(comment: Node[Comment]) -> int:
+    """In milliseconds since 1970: the time of its place under the post."""
+    return comment.data.at or time_ms(comment.id)
 
 
 class By(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ SEED = 1841
 """The year of the calotype's patent: who likes what is the same in every demo."""
 
 STEP_SECONDS = 60.0
+COMMENT_AFTER_MS = 45 * 60_000
 
 Progress = Callable[[int, int], None]
 
@@ -76,12 +77,15 @@ async def _post(site: Site, ids: dict[str, AccountId], post: DemoPost, chance: r
     ]
     at_ms = int((time.time() - post.hours_ago * 3600) * 1000)
     published = await publish(
-        site, ids[post.author], uploads, post.caption, key=f"demo:{post.photos[0]}", at_ms=at_ms
+        site, ids[post.author], uploads, post.caption, key=f"demo:{'+'.join(post.photos)}", at_ms=at_ms
     )
     post_id = PostId(published.posts[0])
     for username, account_id in ids.items():
         if username != post.author and chance.random() < 0.55:
             await like(site.graph, account_id, post_id)
     if await site.graph.assoc_count(HAS_COMMENT, post_id) == 0:
-        for username, text in post.said:
-            await comments.add(site.graph, ids[username], post_id, text)
+        for n, (username, text) in enumerate(post.said, start=1):
+            said_ms = at_ms + n * min(
+                COMMENT_AFTER_MS, int(post.hours_ago * 3_600_000) // (len(post.said) + 1)
+            )
+            await comments.add(site.graph, ids[username], post_id, text, at_ms=said_ms)

@@ -53,27 +53,27 @@ PEOPLE = (
 
 FOLLOWS = {
     "jan": "pat mara tomas ada aitzol lea ines",
-    "pat": "jan mara sam yuki",
-    "mara": "aitzol yuki pat sam",
-    "tomas": "lea noor jan mara",
-    "ada": "sam peter jan pat mara",
+    "pat": "jan mara yuki",
+    "mara": "aitzol yuki pat",
+    "tomas": "lea noor mara",
+    "ada": "sam peter mara jan",
     "aitzol": "mara",
-    "noor": "tomas lea ines pat",
-    "peter": "ada ines pat",
-    "ines": "peter noor lea pat mara",
+    "noor": "tomas lea pat",
+    "peter": "ada ines mara",
+    "ines": "noor lea pat mara",
     "sam": "pat ada mara",
-    "yuki": "mara pat",
-    "lea": "tomas jan noor ines pat mara",
+    "yuki": "mara",
+    "lea": "tomas jan noor pat mara",
 }
 """Few have many followers and most have some; about half of the follows are returned."""
 
 POSTS = (
     DemoPost(
-        "aitzol",
+        "mara",
         ("sunset",),
         "Last light from the orientation table. Twenty minutes later we needed torches.",
         610,
-        (("mara", "I know that table!"),),
+        (("aitzol", "I know that table!"),),
     ),
     DemoPost(
         "sam",
@@ -99,6 +99,16 @@ POSTS = (
         (("peter", "Look at those cables."), ("jan", "Frame this one.")),
     ),
     DemoPost("yuki", ("honey-bee",), "紫苑と蜜蜂。朝いちばん。", 310, (("mara", "The pollen on the legs!"),)),
+    DemoPost(
+        "mara", ("forest-stream",), "Half a second, braced against a birch.", 290, (("yuki", "涼しそう。"),)
+    ),
+    DemoPost(
+        "mara",
+        ("aitzgorri",),
+        "A guest in Aitzol's hills. He says the larches wait for visitors.",
+        150,
+        (("aitzol", "They do."),),
+    ),
     DemoPost("lea", ("coffee",), "Number one of three.", 270),
     DemoPost(
         "sam",
@@ -117,19 +127,14 @@ POSTS = (
     DemoPost("peter", ("glass-bird",), "It turns when somebody opens the door.", 121),
     DemoPost(
         "aitzol",
-        ("aitzgorri",),
-        "Larches on the way up to Aitzgorri. Two weeks a year they look like this.",
+        ("sunset", "aitzgorri"),
+        "From the orientation table down to the larches. Two weeks a year they look like this.",
         98,
         (("jan", "That orange."), ("mara", "See you there on Saturday?")),
     ),
     DemoPost("ada", ("bridge",), "Stay cables and not one cloud.", 77),
-    DemoPost(
-        "yuki",
-        ("dragonfly", "dandelions"),
-        "Out at five for the dew.",
-        52,
-        (("pat", "Worth the alarm clock."),),
-    ),
+    DemoPost("mara", ("dragonfly",), "He came back to the same branch eleven times. So did I.", 64),
+    DemoPost("mara", ("dandelions",), "Out at five for the dew.", 52, (("pat", "Worth the alarm clock."),)),
     DemoPost(
         "jan",
         ("spaniels",),

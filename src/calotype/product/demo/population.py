@@ -1,7 +1,7 @@
 """Larger populations, to try a site at size: any number of people, photos, follows, likes and comments, by a fixed seed.
 
 Written in batches through the graph, not through a request each. The follower graph has the shape of real ones: a
-lognormal number of followees, a power law of followers, and some follows returned (figures: docs/demo.md). Photographs
+lognormal number of followees, a power law of followers, and some follows returned (figures: docs/product.md). Photographs
 are the demo's, stored once: a thousand posts of one picture share its blobs, and deleting such a post keeps them.
 """
 

@@ -2,7 +2,7 @@
 
 One statement a physical server merges the lists, however many people are followed; then posts, authors, counts, likes
 and last comments are read at once, then the comments' words. The number of statements depends on the number of servers
-alone (docs/feed.md).
+alone (ARCHITECTURE.md).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from calotype.product.accounts.forms import LogInForm
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer, viewer
 from calotype.product.comments.queries import page as comments_page
+from calotype.product.comments.types import said_at
 from calotype.product.feed import queries
 from calotype.product.feed.statuses import status
 from calotype.product.feed.types import Item
@@ -48,7 +49,7 @@ def shown(item: Item) -> dict[str, Any]:
                 "id": said.comment.id,
                 "author": said.author,
                 "text": said.comment.data.text,
-                "at": datetime.fromtimestamp(said.comment.created / 1000, UTC),
+                "at": datetime.fromtimestamp(said_at(said.comment) / 1000, UTC),
             }
             for said in item.said
         ],
