@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, root, running
 
 from calotype.infra.shards import Shards
 from calotype.infra.tao import Graph
+from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, root, running
 
 NewSite = Callable[[Layout], Awaitable[Site]]
 

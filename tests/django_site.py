@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
-from tests.site import CLUSTERS, root
 
 from calotype.config.site import Site, Web, save
 from calotype.infra.engines.postgres import Cluster
+from tests.site import CLUSTERS, root
 
 
 def data() -> Path:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import pytest
+
 from tests import django_site
 from tests.client import Answer, Client, File
 
 django_site.set_up()
-
-from tests.site import Site as Databases  # noqa: E402
 
 # Django must be set up before its models are imported.
 from calotype.config.wiring import open_site  # noqa: E402
@@ -23,6 +22,7 @@ from calotype.product.accounts.types import AccountId  # noqa: E402
 from calotype.web import rate_limits  # noqa: E402
 from calotype.web.handler import LeanHandler  # noqa: E402
 from calotype.web.site import Site  # noqa: E402
+from tests.site import Site as Databases  # noqa: E402
 
 PASSWORD = "long enough to be one"
 

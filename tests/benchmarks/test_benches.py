@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from benchmarks.report import Report
 from benchmarks.requirements import MODULES, uwsgi
 

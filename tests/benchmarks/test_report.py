@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import msgspec
+
 from benchmarks.processes import cpu_s, free_ports
 from benchmarks.report import Report, encode, report, row, show
 

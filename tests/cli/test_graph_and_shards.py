@@ -12,15 +12,15 @@ from typing import Any
 
 import asyncpg
 import pytest
-from tests.conftest import NewSite
-from tests.infra.tao.conftest import graph_of
-from tests.site import Site
 
 from calotype import cli
 from calotype.config.site import Site as Configuration
 from calotype.config.site import read, save
 from calotype.infra.tao import Graph
 from calotype.product.graph_types import FOLLOWED_BY, FOLLOWS
+from tests.conftest import NewSite
+from tests.infra.tao.conftest import graph_of
+from tests.site import Site
 
 SOURCE = Path(cli.__file__).parents[2]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 import msgspec
 import pytest
-from tests import django_site
 
 import calotype
 from calotype.cli.main import COMMANDS
 from calotype.config import site
 from calotype.std.errors import CalotypeError
+from tests import django_site
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [
@@ -38,7 +38,9 @@ def error_codes() -> set[str]:
     while waiting:
         error = waiting.pop()
         waiting += error.__subclasses__()
-        if error.__module__.startswith(("calotype.infra.", "calotype.web.", "calotype.product.", "calotype.std.")):
+        if error.__module__.startswith(
+            ("calotype.infra.", "calotype.web.", "calotype.product.", "calotype.std.")
+        ):
             found.add(error.code)
     return found
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from tests.running_site import RunningSite, running_site
-from tests.site import root
 
 from calotype.cli import engines
+from tests.running_site import RunningSite, running_site
+from tests.site import root
 
 FLAGS = [
     "--no-sandbox",
@@ -26,7 +26,7 @@ WIDTHS = {"phone": 390, "desktop": 1280}
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[RunningSite]:  # type: ignore[misc]  # in place of the databases alone
+def site() -> Iterator[RunningSite]:
     with running_site(root() / "e2e") as running:
         yield running
 

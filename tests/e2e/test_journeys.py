@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
+
 from tests.e2e.conftest import WIDTHS, OpenPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.infra.tao.conftest import graph_of, sweep_all
-from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, Person
-from tests.site import Site, kill, restart
 
 from calotype.infra.ids import shard_of
 from calotype.infra.shards import ServerUnavailable
 from calotype.infra.tao import Edge, Graph, Sweep, check_graph
 from calotype.std.deadline import deadline
 from calotype.std.errors import CalotypeError, Unavailable
+from tests.infra.tao.conftest import graph_of, sweep_all
+from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, Person
+from tests.site import Site, kill, restart
 
 pytestmark = pytest.mark.fault
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.running_site import RunningSite, Visitor, kill, running_site
 from tests.site import root
 

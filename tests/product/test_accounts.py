@@ -11,8 +11,6 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.client import Client
-from tests.web_fixtures import PASSWORD, Someone, new_address, picture
 
 from calotype.config.wiring import outbox_handlers
 from calotype.infra.tao import Sweep
@@ -23,6 +21,8 @@ from calotype.product.accounts.types import Person
 from calotype.web.handler import LeanHandler
 from calotype.web.orm import in_thread
 from calotype.web.site import Site
+from tests.client import Client
+from tests.web_fixtures import PASSWORD, Someone, new_address, picture
 
 
 async def test_signing_up_makes_a_person_who_is_signed_in(browser: Client, web_site: Site) -> None:

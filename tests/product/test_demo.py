@@ -6,8 +6,6 @@ import random
 from collections import Counter
 
 import pytest
-from tests.client import Client
-from tests.web_fixtures import Someone, new_address
 
 from calotype.config.wiring import outbox_handlers
 from calotype.infra.tao import Edge, Sweep
@@ -25,6 +23,8 @@ from calotype.product.photos import actions
 from calotype.product.photos.types import POSTED, Post, PostId
 from calotype.web.handler import LeanHandler
 from calotype.web.site import Site
+from tests.client import Client
+from tests.web_fixtures import Someone, new_address
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,6 @@ import asyncio
 import re
 
 import pytest
-from tests.client import Client
-from tests.statements import counted
-from tests.web_fixtures import NewPerson, Someone, picture
 
 from calotype.infra.ids import compose
 from calotype.product.comments.types import HAS_COMMENT
@@ -16,6 +13,9 @@ from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY
 from calotype.product.photos.types import Post
 from calotype.web.site import Site
+from tests.client import Client
+from tests.statements import counted
+from tests.web_fixtures import NewPerson, Someone, picture
 
 
 async def follow(follower: Someone, followee: Someone) -> None:

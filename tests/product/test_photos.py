@@ -9,8 +9,6 @@ from io import BytesIO
 
 import pytest
 from PIL import Image
-from tests.client import Client
-from tests.web_fixtures import Someone, picture
 
 from calotype.config.wiring import outbox_handlers
 from calotype.infra.tao import Sweep
@@ -19,6 +17,8 @@ from calotype.product.likes.types import LIKES
 from calotype.product.photos import actions
 from calotype.product.photos.types import POSTED, Post
 from calotype.web.site import Site
+from tests.client import Client
+from tests.web_fixtures import Someone, picture
 
 JSON = {"accept": "application/json"}
 

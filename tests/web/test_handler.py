@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from django.core import signals
 from django.core.exceptions import ImproperlyConfigured
-from tests.client import Client
-from tests.web_fixtures import Someone, picture
 
 from calotype.config.asgi import Application
 from calotype.product.feed import queries
 from calotype.web import middleware
 from calotype.web.handler import Disconnected, LeanHandler, read_body
 from calotype.web.site import Site
+from tests.client import Client
+from tests.web_fixtures import Someone, picture
 
 
 async def test_a_page_starts_no_thread(ann: Someone, bob: Someone, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.site import RunningCluster, Site
 
 from calotype.infra.engines import postgres
 from calotype.infra.engines.postgres import Cluster, PostgresUnusable, binaries, start
+from tests.site import RunningCluster, Site
 
 
 @pytest.fixture(scope="module")

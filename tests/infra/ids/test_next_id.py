@@ -10,12 +10,12 @@ from itertools import pairwise
 
 import asyncpg
 import pytest
-from tests.conftest import NewSite
-from tests.site import Site, kill, restart
 
 from calotype.infra.ids import EPOCH_MS, decompose, time_ms
 from calotype.infra.shards import Connection, Shards
 from calotype.infra.shards.pool import BROKEN, connect
+from tests.conftest import NewSite
+from tests.site import Site, kill, restart
 
 AMOUNT = 10_000_000
 SESSIONS = 16

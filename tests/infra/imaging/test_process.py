@@ -15,13 +15,13 @@ from blurhash_rs import decode_rgb  # type: ignore[attr-defined]
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms, ImageStat
-from tests.infra.imaging import samples
-from tests.infra.imaging.samples import BLUE, GREEN, RED, YELLOW, corner_colours, near, opened, saved
 
 from calotype.infra.imaging import Limits, Processed, Recipe, Variant, inspect, process
 from calotype.infra.imaging.camera import camera
 from calotype.infra.imaging.types import MAX_VARIANT_SIDE
 from calotype.infra.imaging.variants import plan
+from tests.infra.imaging import samples
+from tests.infra.imaging.samples import BLUE, GREEN, RED, YELLOW, corner_colours, near, opened, saved
 
 JPEG_ONLY = Recipe(formats=("jpeg",))
 

@@ -13,8 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.infra.imaging import samples
-from tests.infra.imaging.samples import chunk, jpeg, png, saved
 
 from calotype.infra.imaging import (
     ImageDamaged,
@@ -30,6 +28,8 @@ from calotype.infra.imaging import (
     inspect,
     process,
 )
+from tests.infra.imaging import samples
+from tests.infra.imaging.samples import chunk, jpeg, png, saved
 
 SMALL = Recipe(widths=(64,), square=16)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.site import RunningCluster, Site, kill, restart
 
 from calotype.infra.partitions import PARTITIONS
 from calotype.infra.shards import migrations
 from calotype.infra.shards.migrations import SERVER, MigrationFailed, Step, migrate, steps
 from calotype.infra.shards.placement import Placement, place
+from tests.site import RunningCluster, Site, kill, restart
 
 numbers = itertools.count()
 

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from tests.conftest import NewSite
-from tests.site import Site, kill, restart
 
 from calotype.infra.partitions import PARTITIONS
 from calotype.infra.shards import (
@@ -22,6 +20,8 @@ from calotype.infra.shards import (
     schema_name,
 )
 from calotype.infra.shards.placement import from_rows, place, read
+from tests.conftest import NewSite
+from tests.site import Site, kill, restart
 
 PUSHED_WITHIN_S = 1.0
 UPDATE = "update calotype_control.placement set server = $1, version = version + 1 where partition = 'likes' and shard = 3"

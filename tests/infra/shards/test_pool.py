@@ -12,12 +12,12 @@ from contextlib import suppress
 
 import asyncpg
 import pytest
-from tests.site import RunningCluster, Site, kill, restart
 
 from calotype.infra.shards import Connection, DeadlineExceeded, Pool, PoolMetrics, ServerUnavailable
 from calotype.infra.shards.pool import LAST_RETRY_S, ConnectionLost
 from calotype.std.deadline import deadline
 from calotype.std.errors import Unavailable
+from tests.site import RunningCluster, Site, kill, restart
 
 NewPool = Callable[[int], Pool]
 SEED = 7

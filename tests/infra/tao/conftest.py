@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.conftest import NewSite
-from tests.site import Layout, Site
 
 from calotype.infra.shards import Shards
 from calotype.infra.tao import Graph, Sweep
+from tests.conftest import NewSite
+from tests.site import Layout, Site
 
 
 @pytest.fixture(scope="package", params=["together", "apart"])

@@ -7,14 +7,14 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from tests.conftest import NewSite
-from tests.infra.tao.conftest import graph_of, sweep_all
-from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKED_BY, LIKES, MUTES, Note
-from tests.site import Layout
 
 from calotype.infra.ids import shard_of
 from calotype.infra.tao import Association, CheckReport, Edge, Graph, check, check_graph
 from calotype.infra.tao.check import _Forward, _Row, judge
+from tests.conftest import NewSite
+from tests.infra.tao.conftest import graph_of, sweep_all
+from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKED_BY, LIKES, MUTES, Note
+from tests.site import Layout
 
 PEOPLE_A_SHARD = 4
 SHARDS = range(6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.infra.tao.edges_model import ALL_RULES, RULES, State, broken, explore
 
 SHORTEST = {

@@ -11,9 +11,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.infra.tao.conftest import graph_of, sweep_all
-from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKES, LOVES, MUTES, Note, Person, Photo
-from tests.site import Layout, Site
 
 from calotype.infra.ids import shard_of
 from calotype.infra.shards import AbsentShard, Shards
@@ -32,6 +29,9 @@ from calotype.infra.tao import (
     relay,
     writes,
 )
+from tests.infra.tao.conftest import graph_of, sweep_all
+from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKES, LOVES, MUTES, Note, Person, Photo
+from tests.site import Layout, Site
 
 STATEMENTS = 30
 """A connection may hold at most so many prepared ones, however many logical shards there are."""

@@ -16,8 +16,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from tests.infra.tao.world import LIKES, LOVES, MUTES, PAIRS, Note, Person, Photo
-from tests.site import Layout, RunningCluster, create_site
 
 from calotype.infra.shards import AbsentShard, Shards
 from calotype.infra.tao import (
@@ -31,6 +29,8 @@ from calotype.infra.tao import (
     VersionConflict,
     check_graph,
 )
+from tests.infra.tao.world import LIKES, LOVES, MUTES, PAIRS, Note, Person, Photo
+from tests.site import Layout, RunningCluster, create_site
 
 SHARDS = (0, 1, 2, 5)
 """Two of the eight on each server, so that edges stay on a shard, leave it, and leave their server."""
@@ -309,7 +309,7 @@ def test_the_graph_does_what_a_dictionary_would(clusters: dict[str, RunningClust
             run_state_machine_as_test(
                 GraphMachine,
                 settings=settings(
-                    max_examples=50,
+                    max_examples=35,
                     stateful_step_count=40,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),

@@ -8,9 +8,6 @@ from collections.abc import AsyncIterator
 import asyncpg
 import msgspec
 import pytest
-from tests.conftest import NewSite
-from tests.infra.tao.conftest import graph_of, sweep_all
-from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKED_BY, LIKES, MUTES, POSTED, Note, Person, Photo
 
 from calotype.infra.ids import shard_of
 from calotype.infra.shards import Pool
@@ -25,6 +22,9 @@ from calotype.infra.tao.relay import (
     retry_ms,
 )
 from calotype.infra.tao.writes import Message, Mirror
+from tests.conftest import NewSite
+from tests.infra.tao.conftest import graph_of, sweep_all
+from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKED_BY, LIKES, MUTES, POSTED, Note, Person, Photo
 
 
 @pytest.fixture(scope="module")
