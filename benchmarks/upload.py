@@ -17,7 +17,7 @@ import secrets
 import time
 from collections.abc import Callable
 from io import BytesIO
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -182,7 +182,7 @@ def _rows(costs: dict[str, list[float]], photo: bytes) -> list[Row]:
         row("POST /new/, server CPU", typical[POST], "ms", PILLOW, typical[PILLOW], TARGET),
         row("process, CPU", typical[OURS], "ms", PILLOW, typical[PILLOW], TARGET),
         row("process, CPU", typical[OURS], "ms", FULL, typical[FULL]),
-        row("POST /new/, PostgreSQL CPU", typical["postgres"], "ms"),
+        row("POST /new/, PostgreSQL CPU", fmean(costs["postgres"]), "ms"),  # a tick is 10 ms: no median
         row("the photo", len(photo), "bytes"),
         row("its ten variants", sizes[OURS], "bytes", PILLOW, sizes[PILLOW]),
     ]

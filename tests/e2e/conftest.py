@@ -31,8 +31,9 @@ def site() -> Iterator[RunningSite]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """For one module: while it is open Playwright keeps an event loop running, in which no async test could run."""
     path = engines.chromium()
     if path is None:
         message = "Chromium is not installed: apt-get install chromium"

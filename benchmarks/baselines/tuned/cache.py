@@ -24,6 +24,4 @@ def put(values: Mapping[str, Any]) -> None:
 def _client() -> Any:
     import pylibmc
 
-    return pylibmc.Client(
-        [os.environ["BENCH_MEMCACHED"]], binary=True, behaviors={"tcp_nodelay": True, "no_block": True}
-    )
+    return pylibmc.Client([os.environ["BENCH_MEMCACHED"]], binary=True, behaviors={"tcp_nodelay": True})

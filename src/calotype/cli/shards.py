@@ -18,18 +18,22 @@ from calotype.infra.shards.migrations import migrate as migrate_all
 from calotype.infra.shards.placement import place_on
 from calotype.std.errors import Unavailable
 
+COUNTED_ROWS = 100_000
+"""A table up to about this size is counted; of a larger one the server's estimate is close enough, and free."""
+
 _SIZES = """
 select n.nspname as schema,
     sum(pg_total_relation_size(c.oid))::bigint as bytes,
-    coalesce(sum(greatest(c.reltuples, 0)) filter (where c.relname = 'objects'), 0)::bigint as objects,
-    coalesce(sum(greatest(c.reltuples, 0)) filter (where c.relname = 'associations'), 0)::bigint as associations
+    max(c.reltuples) filter (where c.relname = 'objects') as objects,
+    max(c.reltuples) filter (where c.relname = 'associations') as associations
 from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind = 'r'
 where n.nspname = any($1::text[]) group by n.nspname
 """
+_COUNT = "select count(*) from (select from {table} limit $1) t"
 
 
 class ShardRow(msgspec.Struct, frozen=True):
-    """One logical shard on one server. Numbers of rows are the server's estimates; None: it does not answer."""
+    """One logical shard on one server. Large numbers of rows are estimates; None: its server does not answer."""
 
     shard: int
     partitions: list[str]
@@ -62,6 +66,7 @@ def list_(places: Places, as_json: bool) -> None:
     elif sys.stdout.isatty():
         _print_table(rows)
     else:
+        click.echo("\t".join(HEADINGS))
         for row in rows:
             click.echo("\t".join(_cells(row)))
 
@@ -118,9 +123,23 @@ async def _sizes(pool: Pool, on_it: list[int]) -> dict[int, tuple[int, int, int]
     """shard -> (bytes, objects, associations); nothing when the server is down: the rest is still worth a look."""
     try:
         rows = await pool.fetch(_SIZES, [schema_name(shard) for shard in on_it])
+        return {
+            int(row["schema"][1:]): (
+                row["bytes"],
+                await _count(pool, f"{row['schema']}.objects", row["objects"]),
+                await _count(pool, f"{row['schema']}.associations", row["associations"]),
+            )
+            for row in rows
+        }
     except Unavailable:
         return {}
-    return {int(row["schema"][1:]): (row["bytes"], row["objects"], row["associations"]) for row in rows}
+
+
+async def _count(pool: Pool, table: str, estimate: float) -> int:
+    if estimate >= COUNTED_ROWS:
+        return int(estimate)
+    rows = await pool.fetch(_COUNT.format(table=table), COUNTED_ROWS)
+    return int(rows[0][0])
 
 
 HEADINGS = ("shard", "partitions", "server", "schema", "size", "objects", "associations")
@@ -128,7 +147,8 @@ HEADINGS = ("shard", "partitions", "server", "schema", "size", "objects", "assoc
 
 def _cells(row: ShardRow) -> list[str]:
     numbers = [_size(row.bytes), _amount(row.objects), _amount(row.associations)]
-    return [str(row.shard), ",".join(row.partitions), row.server, row.schema, *numbers]
+    partitions = "all" if len(row.partitions) == len(PARTITIONS) else ",".join(row.partitions)
+    return [str(row.shard), partitions, row.server, row.schema, *numbers]
 
 
 def _size(amount: int | None) -> str:

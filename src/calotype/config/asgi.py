@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -45,6 +46,11 @@ class Application:
             if message["type"] == "lifespan.startup":
                 self._site = open_site(settings.SITE, settings.DATA)
                 self._lean = LeanHandler(await self._site.__aenter__())
+                gc.collect()
+                gc.freeze()  # what was imported stays: no collection need look at it again
+                gc.set_threshold(
+                    50_000, 20, 20
+                )  # a request leaves few cycles; the default looks every 2,000 objects
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if self._site is not None:

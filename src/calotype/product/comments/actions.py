@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from calotype.infra.ids import shard_of
 from calotype.infra.tao import Graph, Node
 from calotype.product.accounts.types import AccountId
-from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, By, Comment, CommentId, said_at
+from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, Comment, CommentId, Quote
 from calotype.product.photos.queries import post_of
 from calotype.product.photos.types import PostId
 from calotype.std.errors import Forbidden, NotFound
@@ -31,8 +31,8 @@ async def add(
     shard = shard_of(post_id)
     async with graph.transaction("comments", shard) as write:
         comment = await write.obj_add(Comment(author=author, post=post_id, text=text, at=at_ms), shard, None)
-        by = msgspec.json.encode(By(author))
-        await write.edge(HAS_COMMENT, post_id, comment.id, time=said_at(comment), data=by, present=True)
+        quote = msgspec.json.encode(Quote(author, text))
+        await write.edge(HAS_COMMENT, post_id, comment.id, time=at_ms or None, data=quote, present=True)
         await write.edge(AUTHORED_BY, comment.id, author, time=None, data=None, present=True)
     return comment
 

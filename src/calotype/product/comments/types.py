@@ -6,8 +6,7 @@ from typing import NewType
 
 import msgspec
 
-from calotype.infra.ids import time_ms
-from calotype.infra.tao import Node, association_pair, object_type
+from calotype.infra.tao import association_pair, object_type
 
 CommentId = NewType("CommentId", int)
 
@@ -23,15 +22,14 @@ class Comment(msgspec.Struct, frozen=True, omit_defaults=True):
     """When it was said, in ms since 1970, if not when it was written here (demo content, imports)."""
 
 
-def said_at(comment: Node[Comment]) -> int:
-    """In milliseconds since 1970: the time of its place under the post."""
-    return comment.data.at or time_ms(comment.id)
+class Quote(msgspec.Struct, frozen=True):
+    """On the edge from a post to a comment: what a page shows of it, so that the list alone is enough.
 
-
-class By(msgspec.Struct, frozen=True):
-    """On an edge from a post to a comment: who wrote it, so that both can be read in one trip."""
+    Written with the comment in one transaction and never changed.
+    """
 
     author: int
+    text: str
 
 
 HAS_COMMENT, COMMENT_ON = association_pair(

@@ -27,7 +27,7 @@ from calotype.infra.tao import Association, Edge, Node
 from calotype.product.accounts.models import Account
 from calotype.product.accounts.store import claim_many
 from calotype.product.accounts.types import JOINED, Person, shard_root
-from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, By, Comment
+from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, Comment, Quote
 from calotype.product.demo.credits import credits
 from calotype.product.demo.people import PASSWORD
 from calotype.product.follows.types import FOLLOWING_LIMIT, FOLLOWS
@@ -210,8 +210,10 @@ async def _comments(
 
 
 def _under(comment: Node[Comment]) -> tuple[int, Edge]:
-    """The edge from a post to a comment, with who wrote it."""
-    return comment.data.post, Edge(comment.id, 0, 0, msgspec.json.encode(By(comment.data.author)))
+    """The edge from a post to a comment, with what is shown of it."""
+    return comment.data.post, Edge(
+        comment.id, 0, 0, msgspec.json.encode(Quote(comment.data.author, comment.data.text))
+    )
 
 
 def _popular(amount: int, chance: random.Random) -> int:

@@ -6,13 +6,14 @@ Fields and types: Mastodon's API documentation, entities Status, Account and Med
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from html import escape
 from typing import Literal
 
 import msgspec
-from django.utils.html import escape
 
 from calotype.infra.ids import time_ms
 from calotype.product.accounts.queries import PersonCard
+from calotype.product.comments.queries import Said
 from calotype.product.feed.types import Item
 from calotype.product.photos.queries import media_url
 from calotype.product.photos.types import Photo, posted_at
@@ -55,6 +56,15 @@ class Account(msgspec.Struct, frozen=True):
     bot: bool = False
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """One of the last comments, as much of it as a feed shows."""
+
+    id: str
+    created_at: str
+    username: str
+    content: str
+
+
 class Status(msgspec.Struct, frozen=True):
     id: str
     created_at: str
@@ -66,6 +76,8 @@ class Status(msgspec.Struct, frozen=True):
     favourites_count: int
     replies_count: int
     favourited: bool
+    comments: list[Reply]
+    """Ours: Mastodon's statuses have none."""
     sensitive: bool = False
     spoiler_text: str = ""
     visibility: Literal["public"] = "public"
@@ -97,7 +109,12 @@ def status(item: Item, origin: str) -> Status:
         favourites_count=item.likes,
         replies_count=item.comments,
         favourited=item.liked,
+        comments=[reply(said) for said in item.said],
     )
+
+
+def reply(said: Said) -> Reply:
+    return Reply(str(said.id), timestamp(said.at), said.author.username, paragraphs(said.text))
 
 
 def account(person: PersonCard, origin: str) -> Account:

@@ -16,7 +16,6 @@ from calotype.product.accounts.forms import LogInForm
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer, viewer
 from calotype.product.comments.queries import page as comments_page
-from calotype.product.comments.types import said_at
 from calotype.product.feed import queries
 from calotype.product.feed.statuses import status
 from calotype.product.feed.types import Item
@@ -46,10 +45,10 @@ def shown(item: Item) -> dict[str, Any]:
         "comments": item.comments,
         "said": [
             {
-                "id": said.comment.id,
+                "id": said.id,
                 "author": said.author,
-                "text": said.comment.data.text,
-                "at": datetime.fromtimestamp(said_at(said.comment) / 1000, UTC),
+                "text": said.text,
+                "at": datetime.fromtimestamp(said.at / 1000, UTC),
             }
             for said in item.said
         ],
