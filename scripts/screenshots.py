@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 FOLDER = Path(__file__).parent.parent / "docs/screenshots"
-LIMIT_BYTES = 300_000
+LIMIT_BYTES = 400_000
 COLOURS = 256
 SIZES = ((390, 844), (1280, 900))
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
