@@ -258,6 +258,20 @@ async def test_a_new_person_has_somewhere_to_go(ann: Someone) -> None:
     assert 'href="/people/"' in (await ann.browser.get("/")).text
 
 
+async def test_the_merge_of_a_feed_is_one_statement_a_server_and_page(
+    ann: Someone, new_person: NewPerson, web_site: Site
+) -> None:
+    for _ in range(12):
+        friend = await new_person()
+        await follow(ann, friend)
+        await friend.post_one()
+    async with counted(web_site) as statements:
+        assert len(await ids_of(ann.browser)) == 12
+    merges = [statement for statement in statements if "order by a.time desc" in statement]
+    assert 1 <= len(merges) <= 2
+    assert len({statement.split(":")[0] for statement in merges}) == len(merges)
+
+
 STATEMENTS = {
     "/": 21,
     "/api/v1/timelines/home": 14,

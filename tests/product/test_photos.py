@@ -153,6 +153,7 @@ async def test_a_drop_of_60_files_with_3_broken_ones_stores_57_and_names_3(
     assert answer.status == 201
     published = answer.json()
     assert published["stored"] == 57
+    assert all(isinstance(id_, str) for id_ in published["posts"])
     assert [sentence[:6] for sentence in published["refused"]] == ["07.png", "20.png", "41.png"]
     posts = [await web_site.graph.obj_get(Post, int(id_)) for id_ in published["posts"]]
     assert [len(post.data.photos) for post in posts if post] == [20, 20, 17]

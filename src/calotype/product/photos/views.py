@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+import msgspec
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
@@ -27,6 +28,15 @@ from calotype.web.request import SiteRequest
 
 CONTENT_TYPES = {"jpeg": "image/jpeg", "webp": "image/webp"}
 FILE_NAME_LIMIT = 80
+
+
+class PublishedAnswer(msgspec.Struct, frozen=True):
+    """What became of an upload, as JSON: ids are strings."""
+
+    posts: list[str]
+    stored: int
+    refused: list[str]
+    notes: list[str]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -70,7 +80,12 @@ async def new(request: SiteRequest) -> HttpResponse:
 def _published(request: SiteRequest, published: actions.Published) -> HttpResponse:
     """On to describing the photos; with several posts, to one's own page."""
     if wants_json(request):
-        return json(published, status=201)
+        return json(
+            PublishedAnswer(
+                [str(id_) for id_ in published.posts], published.stored, published.refused, published.notes
+            ),
+            201,
+        )
     messages.success(request, actions.stored_sentence(published))
     for sentence in (*published.refused, *published.notes):
         messages.warning(request, sentence)
