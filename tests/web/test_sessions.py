@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
+from django.http import HttpResponse
 
+from calotype.web.middleware import Sessions
 from calotype.web.orm import in_thread
+from calotype.web.request import SiteRequest
 from calotype.web.sessions import SessionStore, end_sessions
 from calotype.web.site import Site
 
@@ -59,3 +62,23 @@ async def test_a_session_that_was_ended_meanwhile_is_not_brought_back(web_site: 
     session["late"] = True
     with pytest.raises(UpdateError):
         await session.asave()
+
+
+async def test_a_request_whose_session_is_ended_meanwhile_is_answered_and_loses_its_cookie(
+    web_site: Site,
+) -> None:
+    session = SessionStore(None, web_site.sessions)
+    session["_auth_user_id"] = "78"
+    await session.asave()
+
+    async def view(request: SiteRequest) -> HttpResponse:
+        await end_sessions(web_site.sessions, 78)
+        request.session["late"] = True
+        return HttpResponse("done")
+
+    headers = [(b"cookie", f"session={session.session_key}".encode())]
+    request = SiteRequest({"type": "http", "method": "GET", "path": "/", "headers": headers}, None)
+    request.site = web_site
+    answer = await Sessions(view)(request)
+    assert answer.status_code == 200
+    assert answer.cookies["session"].value == ""

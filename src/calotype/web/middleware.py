@@ -11,10 +11,12 @@ from typing import IO
 
 import msgspec
 from django.conf import settings
+from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.core.handlers.exception import response_for_exception
 from django.http import Http404, HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
+from django.utils.cache import patch_vary_headers
 
 from calotype.std.deadline import deadline
 from calotype.std.errors import CalotypeError, Unavailable
@@ -134,9 +136,15 @@ class Sessions(Middleware):
             if settings.SESSION_COOKIE_NAME in request.COOKIES:
                 response.delete_cookie(settings.SESSION_COOKIE_NAME, samesite="Lax")
             return
-        response.headers.setdefault("Vary", "Cookie")
+        patch_vary_headers(response, ("Cookie",))
         if session.modified and response.status_code < 500:
-            await session.asave()
+            try:
+                await session.asave()
+            except (
+                UpdateError
+            ):  # it was ended while this request ran, by a log-out or a changed password elsewhere
+                response.delete_cookie(settings.SESSION_COOKIE_NAME, samesite="Lax")
+                return
             response.set_cookie(
                 settings.SESSION_COOKIE_NAME,
                 session.session_key or "",
