@@ -8,6 +8,8 @@ import re
 import pytest
 
 from calotype.infra.ids import compose
+from calotype.infra.tao import forget_claims
+from calotype.product.accounts import store
 from calotype.product.comments.types import HAS_COMMENT
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY
@@ -213,6 +215,22 @@ async def test_a_comment_that_cannot_be_kept_is_refused(text: str, ann: Someone,
     answer = await ann.browser.post(f"/p/{post_id}/comments/", {"text": text})
     assert (answer.status, answer.error_code) == (422, "comment_invalid")
     assert await web_site.graph.assoc_count(HAS_COMMENT, post_id) == 0
+
+
+async def test_a_comment_that_is_sent_twice_is_there_once(ann: Someone, web_site: Site) -> None:
+    post_id = await ann.post_one()
+    page = (await ann.browser.get(f"/p/{post_id}/")).text
+    key = re.search(r'name="key" value="([^"]+)"', page)
+    assert key is not None
+    answers = await asyncio.gather(
+        *(ann.browser.post(f"/p/{post_id}/comments/", {"text": "hm", "key": key[1]}) for _ in range(3))
+    )
+    assert {answer.status for answer in answers} == {303}
+    assert await web_site.graph.assoc_count(HAS_COMMENT, post_id) == 1
+    await ann.browser.post(f"/p/{post_id}/comments/", {"text": "hm"}, headers={"idempotency-key": "another"})
+    assert await web_site.graph.assoc_count(HAS_COMMENT, post_id) == 2
+    assert await forget_claims(web_site.graph.shards, ["comment"], -60) >= 2
+    assert await store.holder(web_site.graph, ann.username) is not None
 
 
 async def test_a_comment_is_shown_as_text_and_emoji_stay(ann: Someone) -> None:

@@ -35,8 +35,9 @@ async def _run() -> None:
     from django.conf import settings
 
     from calotype.config.wiring import open_site, outbox_handlers
-    from calotype.infra.tao import Sweep
+    from calotype.infra.tao import Sweep, forget_claims
     from calotype.std.errors import CalotypeError
+    from calotype.web.idempotency import KEPT_S, KINDS
     from calotype.web.rate_limits import forget_old
 
     end = asyncio.Event()
@@ -52,6 +53,7 @@ async def _run() -> None:
                 try:
                     purged = await sweep.purge_tombstones()
                     forgotten = await forget_old(site.sessions)
+                    await forget_claims(site.graph.shards, KINDS, KEPT_S)
                     log.info("purged %d tombstones and %d rate-limit windows", purged, forgotten)
                 except CalotypeError as error:
                     log.warning("tidying waits for an hour: %s", error)

@@ -2,7 +2,7 @@
 
 from calotype.infra.tao.check import CheckReport, check_graph
 from calotype.infra.tao.graph import Graph, ObjectMissing
-from calotype.infra.tao.relay import Handler, Sweep
+from calotype.infra.tao.relay import Handler, Sweep, forget_claims
 from calotype.infra.tao.types import (
     FIRST,
     LIST_LIMIT,
@@ -37,5 +37,6 @@ __all__ = [
     "association",
     "association_pair",
     "check_graph",
+    "forget_claims",
     "object_type",
 ]

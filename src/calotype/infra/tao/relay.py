@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -53,6 +54,9 @@ from unnest($1::int[], $2::bigint[], $3::bigint[]) k (shard, id, wait_ms) where 
 """
 _OLDEST_MIRROR = """
 select min(created) from outbox where kind = 'mirror'
+"""
+_FORGET_CLAIMS = """
+delete from claims where kind = any($1::text[]) and created < $2 returning id
 """
 _PURGE = """
 delete from associations where deleted and time < $1 returning id1
@@ -200,6 +204,12 @@ class Sweep:
             if oldest is not None:
                 floor = min(floor, oldest - int(SWEEP_DEADLINE_S * 1000))
         return sum([len(await pool.write(_PURGE, floor)) for pool in self.shards.pools.values()])
+
+
+async def forget_claims(shards: Shards, kinds: Sequence[str], older_than_s: float) -> int:
+    """Release claims of these kinds that are older than this; how many. For keys of requests, not for names."""
+    before = int((time.time() - older_than_s) * 1000)
+    return sum([len(await pool.write(_FORGET_CLAIMS, list(kinds), before)) for pool in shards.pools.values()])
 
 
 def retry_ms(attempts: int) -> int:

@@ -4,12 +4,13 @@ import msgspec
 from django.utils.translation import gettext as _
 
 from calotype.infra.ids import shard_of
-from calotype.infra.tao import Graph, Node
+from calotype.infra.tao import Graph
 from calotype.product.accounts.types import AccountId
 from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, Comment, CommentId, Quote
 from calotype.product.photos.queries import post_of
 from calotype.product.photos.types import PostId
 from calotype.std.errors import Forbidden, NotFound
+from calotype.web.idempotency import claim_key
 
 
 class CommentMissing(NotFound):
@@ -21,20 +22,26 @@ class NotYourComment(Forbidden):
 
 
 async def add(
-    graph: Graph, author: AccountId, post_id: PostId, text: str, *, at_ms: int = 0
-) -> Node[Comment]:
-    """Comment on a post: object and edges commit together on the post's shard. `at_ms` dates it back.
+    graph: Graph, author: AccountId, post_id: PostId, text: str, *, key: str = "", at_ms: int = 0
+) -> CommentId:
+    """Comment on a post: object and edges commit together on the post's shard. Raises `PostMissing`.
 
-    Raises `PostMissing`.
+    A second call with the same `key` answers the comment of the first. `at_ms` dates it back.
     """
     await post_of(graph, post_id)
     shard = shard_of(post_id)
+    (id_,) = await graph.shards.next_ids(shard)
     async with graph.transaction("comments", shard) as write:
-        comment = await write.obj_add(Comment(author=author, post=post_id, text=text, at=at_ms), shard, None)
+        if (
+            key
+            and (first := await write.claim("comments", shard, "comment", claim_key(author, key), id_)) != id_
+        ):
+            return CommentId(first)
+        await write.obj_add(Comment(author=author, post=post_id, text=text, at=at_ms), shard, id_)
         quote = msgspec.json.encode(Quote(author, text))
-        await write.edge(HAS_COMMENT, post_id, comment.id, time=at_ms or None, data=quote, present=True)
-        await write.edge(AUTHORED_BY, comment.id, author, time=None, data=None, present=True)
-    return comment
+        await write.edge(HAS_COMMENT, post_id, id_, time=at_ms or None, data=quote, present=True)
+        await write.edge(AUTHORED_BY, id_, author, time=None, data=None, present=True)
+    return CommentId(id_)
 
 
 async def delete(graph: Graph, account_id: AccountId, post_id: PostId, comment_id: CommentId) -> None:

@@ -13,6 +13,7 @@ from calotype.product.comments.types import CommentId
 from calotype.product.photos.queries import post_url
 from calotype.product.photos.types import PostId
 from calotype.std.errors import Unprocessable
+from calotype.web.idempotency import key_of
 from calotype.web.pages import safe_next, see_other
 from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
@@ -31,7 +32,9 @@ async def add(request: SiteRequest, post_id: int) -> HttpResponse:
     if not form.is_valid():
         raise CommentInvalid(" ".join(str(error) for error in form.errors["text"]))
     await BY_ACCOUNT.spend(request.site.sessions, str(me.id))
-    await actions.add(request.site.graph, AccountId(me.id), PostId(post_id), form.cleaned_data["text"])
+    await actions.add(
+        request.site.graph, AccountId(me.id), PostId(post_id), form.cleaned_data["text"], key=key_of(request)
+    )
     return see_other(safe_next(request, post_url(post_id)))
 
 

@@ -33,6 +33,7 @@ from calotype.product.photos.types import (
     posted_at,
 )
 from calotype.std.errors import CalotypeError, Forbidden, TooLarge, Unprocessable
+from calotype.web.idempotency import claim_key
 from calotype.web.site import Site
 
 ABANDONED_MS = 3_600_000
@@ -116,14 +117,10 @@ async def _earlier(graph: Graph, author: AccountId, key: str) -> list[PostId]:
     writes = Writes(graph.shards, pool, pool.write)
     found: list[PostId] = []
     while claimed := await writes.claimed(
-        "media", shard_of(author), "upload", _claim_key(author, key, len(found))
+        "media", shard_of(author), "upload", claim_key(author, key, len(found))
     ):
         found.append(PostId(claimed[0]))
     return found
-
-
-def _claim_key(author: AccountId, key: str, part: int) -> str:
-    return f"{author}:{hashlib.sha256(key.encode()).hexdigest()[:32]}:{part}"
 
 
 async def _store_all(
@@ -187,7 +184,7 @@ async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> 
         for at, (post_id, photos) in enumerate(zip(ids, parts, strict=True)):
             if (
                 key
-                and await write.claim("media", shard, "upload", _claim_key(author, key, at), post_id)
+                and await write.claim("media", shard, "upload", claim_key(author, key, at), post_id)
                 != post_id
             ):
                 raise DuplicateUpload(_("This upload is being stored already."))

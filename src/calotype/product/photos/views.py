@@ -22,6 +22,7 @@ from calotype.product.photos.forms import CaptionForm, clean_alts
 from calotype.product.photos.types import FILES_PER_UPLOAD, PHOTOS_PER_POST, PostId
 from calotype.std.errors import CalotypeError
 from calotype.web.errors import wants_json
+from calotype.web.idempotency import key_of
 from calotype.web.media import send_blob
 from calotype.web.pages import json, see_other
 from calotype.web.request import SiteRequest
@@ -56,7 +57,7 @@ async def new(request: SiteRequest) -> HttpResponse:
                     AccountId(me.id),
                     await _uploads(request, alts),
                     form.cleaned_data["caption"],
-                    _key(request),
+                    key_of(request),
                 )
             except (actions.NothingStored, actions.TooManyFiles) as error:
                 if wants_json(request):
@@ -111,10 +112,6 @@ async def _bytes(file: UploadedFile[bytes]) -> bytes:
     limit = DEFAULT_LIMITS.max_bytes + 1
     data: bytes = await sync_to_async(file.read, thread_sensitive=False)(limit)
     return data
-
-
-def _key(request: SiteRequest) -> str:
-    return (request.headers.get("Idempotency-Key") or request.POST.get("key") or "")[:200]
 
 
 def _sentences(error: CalotypeError) -> list[str]:

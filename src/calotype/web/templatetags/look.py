@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -55,6 +56,12 @@ def here(context: Context, fragment: str = "", number: object = "") -> str:
     request = context.get("request")
     path = request.get_full_path() if request else "/"
     return f"{path}#{fragment}{number}" if fragment else path
+
+
+@register.simple_tag
+def once() -> SafeString:
+    """A hidden field with a new key: however often this form is sent, it counts once."""
+    return format_html('<input type="hidden" name="key" value="{}">', secrets.token_urlsafe(12))
 
 
 @register.simple_tag(takes_context=True)
