@@ -6,15 +6,20 @@ import asyncio
 import re
 from email import message_from_bytes, policy
 
+import msgspec
 import pytest
 from django.conf import settings
+from django.contrib.admin import site
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calotype.config.wiring import outbox_handlers
 from calotype.infra.tao import Sweep
 from calotype.product.accounts import actions, names, store
+from calotype.product.accounts.admin import AccountAdmin
+from calotype.product.accounts.avatars import set_avatar
 from calotype.product.accounts.models import Account
 from calotype.product.accounts.queries import PersonMissing, by_username
 from calotype.product.accounts.types import Person
@@ -203,6 +208,45 @@ async def test_guessing_a_password_is_stopped_for_everybody_who_tries(
         statuses.append(answer.status)
     assert statuses == [422] * 9 + [429]
     assert "retry-after" in answer.headers
+
+
+async def test_another_spelling_of_a_name_is_no_new_chance(handler: LeanHandler) -> None:
+    spellings = ["victimname", "VICTIMNAME", "\uff56ictimname", "v\uff49ctimname"]
+    statuses = []
+    for n in range(11):
+        guesser = Client(handler, address=new_address())
+        answer = await guesser.post(
+            "/log-in/", {"username": spellings[n % len(spellings)], "password": "not the password"}
+        )
+        statuses.append(answer.status)
+    assert statuses == [422] * 10 + [429]
+
+
+async def test_an_admin_who_takes_away_the_right_to_log_in_ends_the_sessions(ann: Someone) -> None:
+    def forbid() -> None:
+        account = Account.objects.get(id=ann.id)
+        account.is_active = False
+        AccountAdmin(Account, site).save_model(HttpRequest(), account, None, True)
+
+    assert (await ann.browser.get("/settings/profile/")).status == 200
+    await in_thread(forbid)
+    assert (await ann.browser.get("/settings/profile/")).status == 401
+
+
+async def test_pictures_that_change_at_once_are_each_let_go(ann: Someone, web_site: Site) -> None:
+    made = await asyncio.gather(*(set_avatar(web_site, ann.id, picture(80 + n, 80)) for n in range(3)))
+    node = await web_site.graph.obj_get(Person, ann.id)
+    assert node is not None
+    assert node.data.avatar in made
+    waiting = [
+        prefix
+        for pool in web_site.graph.shards.pools.values()
+        for row in await pool.fetch("select payload from outbox where kind = 'blobs'")
+        for prefix in msgspec.json.decode(row[0])["prefixes"]
+        if prefix.startswith(f"avatars/{ann.id}/")
+    ]
+    gone = [f"avatars/{ann.id}/{avatar}" for avatar in made if avatar != node.data.avatar]
+    assert sorted(waiting) == sorted(gone)
 
 
 async def test_spraying_one_password_over_many_names_is_stopped(browser: Client) -> None:

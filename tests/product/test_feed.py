@@ -73,6 +73,14 @@ async def test_pages_of_the_timeline_join_without_gap_or_overlap(ann: Someone, b
     assert await ids_of(ann.browser, previous[1].split("home")[1]) == newer[1:]
 
 
+async def test_the_page_after_a_place_is_the_one_just_newer(ann: Someone, bob: Someone) -> None:
+    await follow(ann, bob)
+    posts = [await bob.post_one() for _ in range(6)]
+    assert await ids_of(ann.browser, f"?limit=2&min_id={posts[0]}") == [posts[2], posts[1]]
+    assert await ids_of(ann.browser, f"?limit=40&min_id={posts[0]}") == posts[:0:-1]
+    assert await ids_of(ann.browser, f"?min_id={posts[-1]}") == []
+
+
 async def test_a_status_has_the_shape_that_mastodon_clients_read(ann: Someone, bob: Someone) -> None:
     await follow(ann, bob)
     await bob.browser.post(

@@ -122,6 +122,48 @@ async def test_a_body_over_the_limit_is_refused_while_it_is_read(browser: Client
     assert silent.status == 413
 
 
+async def test_a_refused_body_is_answered_and_logged_like_anything_else(browser: Client) -> None:
+    answer = await browser.request(
+        "POST", "/log-in/", body=b"x" * 2_000_000, headers={"x-request-id": "big1"}
+    )
+    assert answer.status == 413
+    assert answer.headers["x-request-id"] == "big1"
+    assert "content-security-policy" in answer.headers
+    assert answer.headers["connection"] == "close"
+
+
+async def test_only_who_is_signed_in_may_send_an_upload(browser: Client, ann: Someone) -> None:
+    large = b"x" * 2_000_000
+    for method, path in (("POST", "/new/"), ("GET", "/new/"), ("POST", "/new/nothing/")):
+        assert (await browser.request(method, path, body=large)).status == 413
+    assert (await ann.browser.request("POST", "/new/nothing/", body=large)).status == 413
+    assert (await ann.browser.request("POST", "/new/", body=large)).status == 403
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(handler: LeanHandler, settings_seconds: None) -> None:
+    sent: list[Mapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Mapping[str, Any]) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"testserver"), (b"content-length", b"10"), (b"accept", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/log-in/", "query_string": b"", "headers": headers}
+    await handler(scope, receive, send)
+    assert sent[0]["status"] == 408
+    assert b"body_too_slow" in sent[1]["body"]
+
+
+async def test_an_address_without_its_last_slash_leads_on(browser: Client, ann: Someone) -> None:
+    for path in ("/people", f"/@{ann.username}", "/log-in", "/new"):
+        answer = await browser.get(path)
+        assert (answer.status, answer.location) == (301, f"{path}/")
+    assert (await browser.get("/nothing/at/all")).status == 404
+
+
 async def test_a_client_that_leaves_while_sending_costs_nothing() -> None:
     messages: Iterator[dict[str, Any]] = iter(
         [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
@@ -250,9 +292,8 @@ async def test_the_application_opens_and_closes_the_site_and_serves_the_admin(we
     life = asyncio.create_task(application({"type": "lifespan"}, incoming.get, outgoing.put))
     await incoming.put({"type": "lifespan.startup"})
     assert (await outgoing.get())["type"] == "lifespan.startup.complete"
-    admin = await Client(application).get("/admin/login/")  # type: ignore[arg-type]  # any ASGI application will do
-    assert admin.status == 200
-    assert "Django" in admin.text
+    admin = await Client(application).get("/admin/login/?next=/admin/")  # type: ignore[arg-type]  # any ASGI application will do
+    assert (admin.status, admin.location) == (302, "/log-in/?next=/admin/")
     assert (await Client(application).get("/healthz")).status == 200  # type: ignore[arg-type]
     await incoming.put({"type": "lifespan.shutdown"})
     assert (await outgoing.get())["type"] == "lifespan.shutdown.complete"

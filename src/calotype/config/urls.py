@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from calotype.config.health import healthz
+from calotype.product.accounts.admin import admin_log_in
 from calotype.web import converters
 
 converters.register()
@@ -13,6 +14,7 @@ handler403 = "calotype.web.errors.permission_denied"
 handler404 = "calotype.web.errors.not_found"
 
 urlpatterns = [
+    path("admin/login/", admin_log_in),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("", include("calotype.product.feed.urls")),

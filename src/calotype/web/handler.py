@@ -13,6 +13,7 @@ is kept: request signals, body limits and spooling, streaming responses, uploads
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import tempfile
@@ -30,9 +31,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.urls import set_script_prefix
 from django.utils.module_loading import import_string
 
-from calotype.std.errors import TooLarge
-from calotype.web.errors import error_response
-from calotype.web.limits import body_limit
+from calotype.std.errors import CalotypeError, TooLarge
+from calotype.web.limits import body_limit, seconds
 from calotype.web.request import SiteRequest
 from calotype.web.site import Site
 
@@ -42,6 +42,13 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 SPOOL_BYTES = 1 << 20
 """A body up to this size stays in memory while it is read; a larger one goes to a temporary file."""
+
+
+class BodyTooSlow(CalotypeError):
+    """The client stopped sending, or sends too slowly."""
+
+    code = "body_too_slow"
+    status = 408
 
 
 class Disconnected(Exception):
@@ -107,23 +114,26 @@ class LeanHandler(ASGIHandler):
 
     async def _serve(self, request: SiteRequest, receive: Receive, send: Send) -> None:
         request.site = self.site
-        body: BinaryIO | None = None
-        response: HttpResponseBase | None = None
         try:
-            body = await read_body(receive, body_limit(request), request.META.get("CONTENT_LENGTH", ""))
-            request.take_body(body)
-            response = await self.run_get_response(request)
+            await self._take_body(request, receive)
         except Disconnected:
-            pass
-        except TooLarge as error:
-            response = error_response(request, error)
-            response["Connection"] = "close"  # the rest of the body is not read
-        if response is not None:
-            await self._answer(response, send)
-        else:
             await _announce(signals.request_finished, self.__class__)
-        if body is not None:
-            body.close()
+            return
+        try:
+            await self._answer(await self.run_get_response(request), send)
+        finally:
+            request.close()
+
+    async def _take_body(self, request: SiteRequest, receive: Receive) -> None:
+        """Read the body. What is wrong with it is refused inside the chain, with the headers and log line of any answer."""
+        try:
+            limit = await body_limit(request)
+            async with asyncio.timeout(seconds(request)):
+                request.take_body(await read_body(receive, limit, request.META.get("CONTENT_LENGTH", "")))
+        except CalotypeError as error:
+            request.refusal = error
+        except TimeoutError:
+            request.refusal = BodyTooSlow(f"the request did not arrive within {seconds(request):.0f} s")
 
     async def _answer(self, response: HttpResponseBase, send: Send) -> None:
         if isinstance(response, HttpResponse) and "Content-Length" not in response:
@@ -159,20 +169,22 @@ async def read_body(receive: Receive, limit: int, declared: str) -> BinaryIO:
         raise _too_large(limit, int(declared))
     body = cast(BinaryIO, tempfile.SpooledTemporaryFile(SPOOL_BYTES))  # noqa: SIM115
     received = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            body.close()
-            raise Disconnected
-        if chunk := message.get("body", b""):
-            received += len(chunk)
-            if received > limit:
-                body.close()
-                raise _too_large(limit, received)
-            body.write(chunk)
-        if not message.get("more_body", False):
-            body.seek(0)
-            return body
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            if chunk := message.get("body", b""):
+                received += len(chunk)
+                if received > limit:
+                    raise _too_large(limit, received)
+                body.write(chunk)
+            if not message.get("more_body", False):
+                body.seek(0)
+                return body
+    except BaseException:
+        body.close()
+        raise
 
 
 def _too_large(limit: int, size: int) -> TooLarge:

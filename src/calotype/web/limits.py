@@ -1,17 +1,30 @@
-"""How much one request may bring."""
+"""How much one request may bring, and how long that may take."""
 
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest
+
+from calotype.web.request import SiteRequest
+from calotype.web.sessions import SessionStore
 
 FORM_BYTES = 1 << 20
 """Any request that uploads nothing."""
 
 
-def body_limit(request: HttpRequest) -> int:
-    """Bytes that this request's body may have: `settings.UPLOAD_LIMITS` names the paths that take more."""
-    for prefix, limit in settings.UPLOAD_LIMITS.items():
-        if request.path_info.startswith(prefix):
-            return int(limit)
-    return FORM_BYTES
+def is_upload(request: SiteRequest) -> bool:
+    """Whether this is a request that may bring files: exactly the paths of `settings.UPLOAD_LIMITS`."""
+    return request.method == "POST" and request.path_info in settings.UPLOAD_LIMITS
+
+
+def seconds(request: SiteRequest) -> float:
+    """How long the request may take, from its first byte read to its answer; reading its body counts anew."""
+    return float(settings.UPLOAD_SECONDS if is_upload(request) else settings.REQUEST_SECONDS)
+
+
+async def body_limit(request: SiteRequest) -> int:
+    """Bytes that this request's body may have. Only somebody who is signed in may fill our disk with an upload."""
+    if not is_upload(request):
+        return FORM_BYTES
+    session = SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME), request.site.sessions)
+    await session.aload_now()
+    return FORM_BYTES if session.account_id is None else int(settings.UPLOAD_LIMITS[request.path_info])

@@ -1,4 +1,4 @@
-"""Send a blob: streamed, cacheable, with conditional and range requests, and nothing a browser could run."""
+"""Send a blob: streamed, cacheable, with conditional requests, and nothing a browser could run."""
 
 from __future__ import annotations
 

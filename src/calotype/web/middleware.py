@@ -21,6 +21,7 @@ from django.utils.cache import patch_vary_headers
 from calotype.std.deadline import deadline
 from calotype.std.errors import CalotypeError, Unavailable
 from calotype.web.errors import error_response, failure_response
+from calotype.web.limits import seconds
 from calotype.web.request import SiteRequest
 from calotype.web.sessions import SessionStore
 
@@ -89,13 +90,10 @@ def request_id(given: str) -> str:
 
 
 class Deadline(Middleware):
-    """All of a request's work ends within `settings.REQUEST_SECONDS`, uploads' within `UPLOAD_SECONDS`."""
+    """All of a request's work ends within `settings.REQUEST_SECONDS`, an upload's within `UPLOAD_SECONDS`."""
 
     async def __call__(self, request: SiteRequest) -> HttpResponseBase:
-        uploads = request.method == "POST" and any(
-            request.path_info.startswith(path) for path in settings.UPLOAD_LIMITS
-        )
-        with deadline(settings.UPLOAD_SECONDS if uploads else settings.REQUEST_SECONDS):
+        with deadline(seconds(request)):
             return await self.get_response(request)
 
 
@@ -103,6 +101,10 @@ class Errors(Middleware):
     """Turns what is raised below it into an answer: pages for browsers, JSON for the API (docs/web.md)."""
 
     async def __call__(self, request: SiteRequest) -> HttpResponseBase:
+        if request.refusal is not None:
+            response = error_response(request, request.refusal)
+            response["Connection"] = "close"  # the rest of the body is not read
+            return response
         try:
             return await self.get_response(request)
         except CalotypeError as error:

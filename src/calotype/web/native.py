@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from django.contrib.messages.middleware import MessageMiddleware
-from django.http import HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csp import ContentSecurityPolicyMiddleware
@@ -56,6 +56,14 @@ class Locale(Native, LocaleMiddleware):
 
 class Common(Native, CommonMiddleware):
     """Forbidden user agents, `APPEND_SLASH`, Content-Length."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            return await super().__acall__(request)
+        except Http404:
+            if request.method in ("GET", "HEAD") and self.should_redirect_with_slash(request):
+                return HttpResponsePermanentRedirect(self.get_full_path_with_slash(request))
+            raise
 
 
 class Messages(Native, MessageMiddleware):

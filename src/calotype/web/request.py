@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 
+from calotype.std.errors import CalotypeError
 from calotype.web.site import Site
 
 PARSE_IN_THREAD_BYTES = 256 * 1024
@@ -19,6 +20,8 @@ class SiteRequest(ASGIRequest):
 
     site: Site  # type: ignore[assignment]  # its stubs think of contrib.sites, which is not installed
     request_id: str = ""
+    refusal: CalotypeError | None = None
+    """Why the body was not read to its end."""
     account_id: int | None = None
     """Who is signed in, by the session; None for nobody."""
     viewer_node: Any = None

@@ -1,7 +1,7 @@
 """Sessions in the database of alias `sessions`: through asyncpg for our pages, through the ORM for Django's admin.
 
 Both read and write the same rows in Django's own format. A row also says whose session it is, so that all of an
-account's sessions can be ended at once: after a password change, or by an admin.
+account's sessions can be ended at once: after a password change, or when an admin takes away the right to log in.
 """
 
 from __future__ import annotations

@@ -278,6 +278,15 @@ class GraphMachine(RuleBasedStateMachine):
         cursors = sorted((edge[:2] for _, edge in all_of_them), reverse=True)[: max(limit, 0)]
         assert [edge.cursor for _, edge in merged] == cursors
         assert {(id1, self.seen([edge])[0]) for id1, edge in merged} <= set(all_of_them)
+        after: Cursor = (0, 0) if cursor is None else (cursor, 0)
+        above = sorted(
+            edge[:2]
+            for id1 in dict.fromkeys(id1s)
+            for edge in self.newest_first(assoc, id1)
+            if edge[:2] > after
+        )[: max(limit, 0)]
+        upwards = self.run(self.graph.assoc_merge(assoc, [*id1s, *ABSENT], limit, after=after))
+        assert [edge.cursor for _, edge in upwards] == above[::-1]
 
     @rule()
     def lists_and_counts_are_the_model_one_by_one_and_together(self) -> None:

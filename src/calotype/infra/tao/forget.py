@@ -9,7 +9,7 @@ import msgspec
 
 from calotype.infra.tao.graph import Graph
 from calotype.infra.tao.relay import Handler
-from calotype.infra.tao.types import Association, all_associations
+from calotype.infra.tao.types import START, Association, all_associations
 
 PAGE = 500
 
@@ -33,14 +33,18 @@ def forget(graph: Graph) -> Handler:
 
 
 async def _empty(graph: Graph, association: Association, id_: int) -> None:
-    """Delete every edge of one list, always from its forward side."""
-    while edges := await graph.assoc_range(association, id_, 0, PAGE):
+    """Delete every edge of one list, always from its forward side, walking down it once.
+
+    An inverse row goes when its message is applied. One without a forward side is an orphan, which `graph check
+    --repair` mends; the walk goes on behind it.
+    """
+    before = START
+    while edges := await graph.assoc_range(association, id_, 0, PAGE, before=before):
+        before = edges[-1].cursor
         if association.owns is not None:
             await graph.obj_delete_many(association.owns, [edge.id2 for edge in edges])
         if association.forward:
             await graph.assoc_del_many(association, [(id_, edge.id2) for edge in edges])
-            continue
-        assert association.inverse is not None
-        changed = await graph.assoc_del_many(association.inverse, [(edge.id2, id_) for edge in edges])
-        if not any(changed):  # orphans: their forward side is gone already; `graph check --repair` mends them
-            return
+        else:
+            assert association.inverse is not None
+            await graph.assoc_del_many(association.inverse, [(edge.id2, id_) for edge in edges])

@@ -206,20 +206,31 @@ class Graph:
         return await self.assoc_range_many(assoc, dict.fromkeys(id1s, (high, FIRST)), limit, low=low)
 
     async def assoc_merge(
-        self, assoc: Association, id1s: Iterable[int], limit: int, *, before: Cursor = START
+        self,
+        assoc: Association,
+        id1s: Iterable[int],
+        limit: int,
+        *,
+        before: Cursor = START,
+        after: Cursor | None = None,
     ) -> list[tuple[int, Edge]]:
-        """The newest associations of all these lists merged into one, as (id1, edge): one statement a physical server."""
+        """The newest associations of all these lists merged into one, as (id1, edge): one statement a physical server.
+
+        With `after`, those just newer than that place instead. Newest first either way.
+        """
         by_pool: dict[Pool, list[int]] = defaultdict(list)
         for id1 in dict.fromkeys(id1s):
             if pool := self.shards.find(assoc.partition, shard_of(id1)):
                 by_pool[pool].append(id1)
-        amount = min(max(limit, 0), LIST_LIMIT)
+        _, amount = _clip(0, limit)
+        place, upwards = (before, False) if after is None else (after, True)
         pending = [
-            reads.merged(pool, some, assoc.number, before[0], before[1], amount)
+            reads.merged(pool, some, assoc.number, place, amount, upwards=upwards)
             for pool, some in by_pool.items()
         ]
         found = [row for rows in await asyncio.gather(*pending) for row in rows]
-        return sorted(found, key=lambda row: row[1].cursor, reverse=True)[:amount]
+        nearest = sorted(found, key=lambda row: row[1].cursor, reverse=not upwards)[:amount]
+        return nearest[::-1] if upwards else nearest
 
     # Associations: writes
 

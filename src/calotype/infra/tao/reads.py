@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from calotype.infra.ids import shard_of
 from calotype.infra.shards import Pool
-from calotype.infra.tao.types import Edge
+from calotype.infra.tao.types import Cursor, Edge
 
 
 class ObjectRow(NamedTuple):
@@ -101,6 +101,16 @@ lateral (
 ) a
 order by a.time desc, a.id2 desc limit $6
 """
+_MERGE_UP = """
+select a.id1, a.id2, a.time, a.version, a.data
+from unnest($1::text::int[], $2::text::bigint[]) k (shard, id1),
+lateral (
+    select id1, id2, time, version, data from associations a
+    where a.shard = k.shard and a.id1 = k.id1 and a.atype = $3 and not a.deleted and (a.time, a.id2) > ($4, $5)
+    order by time, id2 limit $6
+) a
+order by a.time, a.id2 limit $6
+"""
 
 
 def array(numbers: Iterable[int]) -> str:
@@ -161,10 +171,12 @@ async def ranges(pool: Pool, keys: list[RangeKey]) -> dict[RangeKey, list[Edge]]
 
 
 async def merged(
-    pool: Pool, id1s: list[int], atype: int, before_time: int, before_id2: int, limit: int
+    pool: Pool, id1s: list[int], atype: int, place: Cursor, limit: int, *, upwards: bool
 ) -> list[tuple[int, Edge]]:
-    """The newest `limit` associations of all these lists together, as (id1, edge)."""
+    """Of all these lists together the `limit` associations next to a place, as (id1, edge): the newest below it, newest
+    first, or with `upwards` the oldest above it, oldest first."""
+    sql = _MERGE_UP if upwards else _MERGE
     rows = await pool.fetch(
-        _MERGE, array(shard_of(id1) for id1 in id1s), array(id1s), atype, before_time, before_id2, limit
+        sql, array(shard_of(id1) for id1 in id1s), array(id1s), atype, place[0], place[1], limit
     )
     return [(row[0], Edge(row[1], row[2], row[3], row[4])) for row in rows]

@@ -21,7 +21,7 @@ from calotype.infra.tao import Graph, Handler
 from calotype.product.accounts import names, store
 from calotype.product.accounts.models import Account
 from calotype.product.accounts.types import JOINED, AccountId, Person, shard_root
-from calotype.std.errors import Conflict
+from calotype.std.errors import Conflict, Unavailable
 from calotype.web.orm import in_thread
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,10 @@ class UsernameTaken(Conflict):
 
 class EmailTaken(Conflict):
     code = "email_taken"
+
+
+class SignUpTooSlow(Unavailable):
+    code = "sign_up_too_slow"
 
 
 class SignUp(msgspec.Struct, frozen=True):
@@ -68,7 +72,10 @@ async def sign_up(graph: Graph, *, username: str, email: str, password: str, nam
             _("There is an account with this e-mail address already. Log in, or reset its password.")
         ) from None
     async with graph.transaction("people", shard) as write:
-        await write.take_back("people", shard, [undo])
+        kept = await write.take_back("people", shard, [undo])
+    if not kept:  # this took so long that it was undone meanwhile
+        await in_thread(Account.objects.filter(id=account_id).delete)
+        raise SignUpTooSlow(_("Signing up took too long. Try again."))
     return account_id
 
 

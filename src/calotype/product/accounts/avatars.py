@@ -51,14 +51,18 @@ async def remove_avatar(site: Site, account_id: AccountId) -> None:
 
 
 async def _show(site: Site, account_id: AccountId, avatar: int, pending: int | None) -> None:
-    """Point the person at the picture, keep its blobs, and let the old one's go: one transaction."""
+    """Point the person at the picture, keep its blobs, and let the old one's go: one transaction.
+
+    Read again when somebody else changed the person meanwhile: each picture that was shown is let go exactly once.
+    """
     shard = shard_of(account_id)
-    before = await site.graph.obj_get(Person, account_id)
-    async with site.graph.transaction("people", shard) as write:
-        await write.obj_update(Person, account_id, {"avatar": avatar}, None)
-        if pending is not None:
-            await write.take_back("people", shard, [pending])
-        if before is not None and before.data.avatar:
-            await write.post(
-                "people", shard, "blobs", Blobs([prefix(account_id, before.data.avatar)]), REMOVE_AFTER_MS
-            )
+    while (before := await site.graph.obj_get(Person, account_id)) is not None:
+        async with site.graph.transaction("people", shard) as write:
+            if await write.obj_update(Person, account_id, {"avatar": avatar}, before.version) is None:
+                continue
+            if pending is not None:
+                await write.take_back("people", shard, [pending])
+            if before.data.avatar:
+                old = Blobs([prefix(account_id, before.data.avatar)])
+                await write.post("people", shard, "blobs", old, REMOVE_AFTER_MS)
+            return

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from calotype.infra.blobs import blob_key
 from calotype.infra.imaging import ImageRefused
-from calotype.product.accounts import actions, avatars, forms
+from calotype.product.accounts import actions, avatars, forms, names
 from calotype.product.accounts.models import Account
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer, viewer
@@ -85,7 +85,7 @@ async def log_in(request: SiteRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         entered = form.cleaned_data
         await LOG_IN_BY_ADDRESS.spend(request.site.sessions, address(request))
-        await LOG_IN_BY_NAME.spend(request.site.sessions, entered["username"].casefold())
+        await LOG_IN_BY_NAME.spend(request.site.sessions, names.canonical(entered["username"]))
         account = await in_thread(
             authenticate, request, username=entered["username"], password=entered["password"]
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from calotype.infra.tao import START, Cursor, Edge, Graph
+from calotype.infra.tao import START, Cursor, Graph
 from calotype.product.accounts.queries import card, people
 from calotype.product.comments.queries import comment_counts, latest
 from calotype.product.feed.types import FeedPage, Item
@@ -30,7 +30,7 @@ async def home(
     """
     authors = [viewer, *await followees(graph, viewer)]
     if after is not None:
-        posted = await _just_newer(graph, authors, limit, after)
+        posted = await graph.assoc_merge(POSTED, authors, limit, after=after)
         more = bool(posted)
     else:
         found = await graph.assoc_merge(POSTED, authors, limit + 1, before=before)
@@ -41,19 +41,6 @@ async def home(
         newest=posted[0][1].cursor if posted else None,
         older=posted[-1][1].cursor if posted and more else None,
     )
-
-
-async def _just_newer(graph: Graph, authors: list[int], limit: int, after: Cursor) -> list[tuple[int, Edge]]:
-    """The `limit` posts that follow a place upwards, newest first. Walks down from the top: a short way in practice."""
-    newer: list[tuple[int, Edge]] = []
-    before = START
-    while page := await graph.assoc_merge(POSTED, authors, limit * 4, before=before):
-        fresh = [row for row in page if row[1].cursor > after]
-        newer += fresh
-        if len(fresh) < len(page) or len(newer) > limit * 100:
-            break
-        before = page[-1][1].cursor
-    return newer[-limit:]
 
 
 async def items_of(

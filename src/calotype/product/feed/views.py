@@ -100,7 +100,7 @@ async def timeline(request: SiteRequest) -> HttpResponse:
     me = await require_viewer(request)
     graph = request.site.graph
     limit = paging.limit(request.GET.get("limit"))
-    max_id, min_id = request.GET.get("max_id"), request.GET.get("min_id") or request.GET.get("since_id")
+    max_id, min_id = request.GET.get("max_id"), request.GET.get("min_id")
     before = await _place(request, max_id) if max_id else paging.decode(None)
     page = await queries.home(graph, me.id, limit, before, await _place(request, min_id) if min_id else None)
     origin = origin_of(request)

@@ -22,7 +22,7 @@ from calotype.infra.imaging import Processed, process
 from calotype.infra.tao import Graph, Handler, Node, Writes
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
-from calotype.product.photos.queries import post_of
+from calotype.product.photos.queries import PostMissing, post_of
 from calotype.product.photos.types import (
     FILES_PER_UPLOAD,
     PHOTOS_PER_POST,
@@ -91,7 +91,7 @@ async def publish(
             limit=FILES_PER_UPLOAD,
         )
     if earlier := await _earlier(site.graph, author, key):
-        return Published(earlier, 0, [], [])
+        return earlier
     shard = shard_of(author)
     ids = await site.graph.shards.next_ids(shard, len(uploads))
     async with site.graph.transaction("media", shard) as write:
@@ -99,9 +99,13 @@ async def publish(
     photos, refused, notes = await _store_all(site, ids, uploads)
     if not photos:
         raise NothingStored(" ".join(refused), files=refused)
-    posts = await _post(
-        site.graph, Post(author=author, photos=photos, caption=caption, at=at_ms), key, [pending]
-    )
+    whole = Post(author=author, photos=photos, caption=caption, at=at_ms)
+    try:
+        posts = await _post(site.graph, whole, key, [pending])
+    except DuplicateUpload:  # a request with this key was faster: its posts are the answer to both
+        if earlier := await _earlier(site.graph, author, key):
+            return earlier
+        raise
     return Published(posts, len(photos), refused, notes)
 
 
@@ -109,18 +113,25 @@ def prefix(photo_id: int) -> str:
     return f"photos/{photo_id}"
 
 
-async def _earlier(graph: Graph, author: AccountId, key: str) -> list[PostId]:
-    """The posts that a request with this key has made before."""
+async def _earlier(graph: Graph, author: AccountId, key: str) -> Published | None:
+    """What a request with this key has published before; None when there was none. Raises `PostMissing` if it is gone."""
     if not key:
-        return []
+        return None
     pool = graph.shards.pool("media", shard_of(author))
     writes = Writes(graph.shards, pool, pool.write)
-    found: list[PostId] = []
+    ids: list[PostId] = []
     while claimed := await writes.claimed(
-        "media", shard_of(author), "upload", claim_key(author, key, len(found))
+        "media", shard_of(author), "upload", claim_key(author, key, len(ids))
     ):
-        found.append(PostId(claimed[0]))
-    return found
+        ids.append(PostId(claimed[0]))
+    if not ids:
+        return None
+    posts = await graph.obj_get_many(Post, ids)
+    if not posts:
+        raise PostMissing(_("This upload was posted, and has been deleted since."))
+    return Published(
+        [id_ for id_ in ids if id_ in posts], sum(len(post.data.photos) for post in posts.values()), [], []
+    )
 
 
 async def _store_all(
@@ -134,8 +145,6 @@ async def _store_all(
             try:
                 return await _store(site, id_, upload)
             except CalotypeError as error:
-                if error.status >= 500:
-                    raise
                 return error
 
     async with asyncio.TaskGroup() as group:
@@ -145,6 +154,8 @@ async def _store_all(
     notes: list[str] = []
     for task, upload in zip(tasks, uploads, strict=True):
         outcome = task.result()
+        if isinstance(outcome, CalotypeError) and outcome.status >= 500:
+            raise outcome  # an engine is away: nobody's file is to blame, and nothing is posted
         if isinstance(outcome, CalotypeError):
             refused.append(f"{upload.name}: {outcome.message}")
             continue
