@@ -7,7 +7,6 @@ on a server takes `new_site`, one that stops servers `own_clusters`.
 from __future__ import annotations
 
 import itertools
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -22,9 +21,8 @@ NewSite = Callable[[Layout], Awaitable[Site]]
 
 
 @pytest.fixture(scope="session")
-def short_directory() -> Iterator[Path]:
-    yield root()
-    shutil.rmtree(root())
+def short_directory() -> Path:
+    return root()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
 import signal
 import tempfile
 import time
@@ -33,8 +35,10 @@ Layout = Literal["together", "apart"]
 
 @cache
 def root() -> Path:
-    """This process's own directory: a socket's path holds about 100 bytes, so pytest's are too deep."""
-    return Path(tempfile.mkdtemp(prefix="calotype-"))
+    """This process's own directory, removed at its end: a socket's path holds about 100 bytes, so pytest's are too deep."""
+    path = Path(tempfile.mkdtemp(prefix="calotype-"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 class RunningCluster:
