@@ -436,3 +436,18 @@ async def test_batches_that_cross_each_other_do_not_fail(layout_graph: Graph) ->
 
     await asyncio.gather(*(write(seed) for seed in range(8)))
     assert (await check_graph(graph)).wrong == 0
+
+
+async def test_many_objects_are_changed_and_those_that_are_not_there_are_left_out(
+    layout_graph: Graph,
+) -> None:
+    made = await layout_graph.obj_add_many(
+        Person, [(shard % 8, Person(name=f"n{shard}")) for shard in range(10)]
+    )
+    absent = (await layout_graph.shards.next_ids(0))[0]
+    changes: dict[int, dict[str, object]] = {node.id: {"name": f"new {node.id}"} for node in made}
+    changed = await layout_graph.obj_update_many(Person, {**changes, absent: {"name": "nobody"}})
+    assert {id_: node.data.name for id_, node in changed.items()} == {
+        node.id: f"new {node.id}" for node in made
+    }
+    assert await layout_graph.obj_get_many(Person, [*changes, absent]) == changed

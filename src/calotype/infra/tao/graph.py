@@ -73,7 +73,7 @@ class Graph:
 
     async def obj_add[T](self, data: T, *, shard: int, id_: int | None = None) -> Node[T]:
         """Add an object on a logical shard, with a new id of it unless `id_` was made before (`Shards.next_ids`)."""
-        return await self._writes(type_of(type(data)).partition, shard).obj_add(data, shard, id_)
+        return await self.writes(type_of(type(data)).partition, shard).obj_add(data, shard, id_)
 
     async def obj_add_many[T](self, struct: type[T], rows: Sequence[tuple[int, T]]) -> list[Node[T]]:
         """Add many objects given as (shard, data), in that order. One transaction a server, not one for all."""
@@ -102,7 +102,7 @@ class Graph:
 
         Raises `ObjectMissing`; with `if_version`, `VersionConflict` when another write came first.
         """
-        node = await self._writes(type_of(struct).partition, shard_of(id_)).obj_update(
+        node = await self.writes(type_of(struct).partition, shard_of(id_)).obj_update(
             struct, id_, changes, if_version
         )
         if node is not None:
@@ -118,7 +118,7 @@ class Graph:
         partition, shard = type_of(struct).partition, shard_of(id_)
         if self.shards.find(partition, shard) is None:
             return False
-        return await self._writes(partition, shard).obj_delete(struct, id_)
+        return await self.writes(partition, shard).obj_delete(struct, id_)
 
     async def obj_update_many[T](
         self, struct: type[T], changes: Mapping[int, dict[str, object]]
@@ -126,7 +126,7 @@ class Graph:
         """Change many objects, each a write of its own; those that exist, as they are now."""
         done: dict[int, Node[T]] = {}
         for id_, fields in changes.items():
-            write = self._writes(type_of(struct).partition, shard_of(id_))
+            write = self.writes(type_of(struct).partition, shard_of(id_))
             if node := await write.obj_update(struct, id_, fields, None):
                 done[id_] = node
         return done
@@ -275,6 +275,11 @@ class Graph:
             await write.edge(old, id1, id2, time=None, data=None, present=False)
             return await write.edge(new, id1, id2, time=edge.time, data=edge.data, present=True)
 
+    def writes(self, partition: str, shard: int) -> Writes:
+        """Writes and claims on the server of this partition and shard, each committed when its call returns."""
+        pool = self.shards.pool(partition, shard)
+        return Writes(self.shards, pool, pool.write)
+
     @asynccontextmanager
     async def transaction(self, partition: str, shard: int) -> AsyncIterator[Writes]:
         """Writes that commit together at the end of the block, all on the server of this partition and shard.
@@ -287,15 +292,10 @@ class Graph:
             yield write
         await relay(self.shards, write.messages)
 
-    def _writes(self, partition: str, shard: int) -> Writes:
-        """Writes that commit one by one."""
-        pool = self.shards.pool(partition, shard)
-        return Writes(self.shards, pool, pool.write)
-
     async def _edge(
         self, assoc: Association, id1: int, id2: int, *, time: int | None, data: bytes | None, present: bool
     ) -> EdgeWritten:
-        writes = self._writes(assoc.partition, shard_of(id1))
+        writes = self.writes(assoc.partition, shard_of(id1))
         written = await writes.edge(assoc, id1, id2, time=time, data=data, present=present)
         await relay(self.shards, writes.messages)
         return written

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import msgspec
 
@@ -31,13 +31,6 @@ Cursor = tuple[int, int]
 """A place in an association list: the (time, id2) of the association before it."""
 
 START: Cursor = (FIRST, FIRST)
-
-
-@runtime_checkable
-class ObjectData(Protocol):
-    """A msgspec Struct declared with `object_type`."""
-
-    __struct_fields__: tuple[str, ...]
 
 
 class Node[T](msgspec.Struct, frozen=True):
@@ -152,10 +145,6 @@ def type_of[T](struct: type[T]) -> ObjectType[T]:
         return _object_types[struct]
     except KeyError:
         raise TypeError(f"{struct.__name__} is not declared with object_type") from None
-
-
-def all_object_types() -> list[ObjectType[Any]]:
-    return sorted(_object_types.values(), key=lambda known: known.number)
 
 
 def all_associations() -> list[Association]:

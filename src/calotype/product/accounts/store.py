@@ -21,8 +21,7 @@ def _shard(shards: Shards, key: str) -> int:
 
 def _writes(graph: Graph, key: str) -> tuple[Writes, int]:
     shard = _shard(graph.shards, key)
-    pool = graph.shards.pool("people", shard)
-    return Writes(graph.shards, pool, pool.write), shard
+    return graph.writes("people", shard), shard
 
 
 async def claim(graph: Graph, username: str, id_: int) -> int:
@@ -39,8 +38,7 @@ async def claim_many(graph: Graph, names: Iterable[tuple[str, int]]) -> None:
         key = skeleton(username)
         by_shard[_shard(graph.shards, key)].append((key, id_))
     for shard, rows in by_shard.items():
-        pool = graph.shards.pool("people", shard)
-        await Writes(graph.shards, pool, pool.write).claim_many("people", shard, KIND, rows)
+        await graph.writes("people", shard).claim_many("people", shard, KIND, rows)
 
 
 async def holder(graph: Graph, username: str) -> tuple[int, int] | None:

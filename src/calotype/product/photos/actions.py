@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from calotype.infra.blobs import BlobStore, blob_key
 from calotype.infra.ids import shard_of
 from calotype.infra.imaging import Processed, process
-from calotype.infra.tao import Graph, Handler, Node, Writes
+from calotype.infra.tao import Graph, Handler, Node
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.queries import PostMissing, post_of
@@ -117,8 +117,7 @@ async def _earlier(graph: Graph, author: AccountId, key: str) -> Published | Non
     """What a request with this key has published before; None when there was none. Raises `PostMissing` if it is gone."""
     if not key:
         return None
-    pool = graph.shards.pool("media", shard_of(author))
-    writes = Writes(graph.shards, pool, pool.write)
+    writes = graph.writes("media", shard_of(author))
     ids: list[PostId] = []
     while claimed := await writes.claimed(
         "media", shard_of(author), "upload", claim_key(author, key, len(ids))
