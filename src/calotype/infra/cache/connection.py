@@ -1,0 +1,217 @@
+"""One connection to one memcached server, shared by everything that runs on its event loop.
+
+Commands of memcached's meta protocol (https://github.com/memcached/memcached/blob/1.6.18/doc/protocol.txt) are
+pipelined: those of one turn of the loop go out in one write, and the answers come back in their order. Answers carry no
+name, so a command that is no longer waited for keeps its place in the queue.
+
+Progress is watched by one timer a connection and not by one a command: a server that answers nothing for `timeout_s`
+while something is asked of it is given up, with everything behind it. That costs nothing while all is well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+from calotype.infra.cache.errors import CacheMisused, CacheUnavailable
+
+QUEUE_LIMIT = 20_000
+"""Commands under way: a server that is slower than what is asked of it is treated as away, not queued for."""
+
+GRACE_S = 0.02
+"""After the time is up: long enough to read what arrived while the loop was busy."""
+
+
+class Reply(NamedTuple):
+    """The answer to one command. `status`: VA, HD, EN, NS, EX, NF, MN. `flags`: as they came. `value`: of VA alone."""
+
+    status: bytes
+    flags: list[bytes]
+    value: bytes | None
+
+
+class _Waiting:
+    __slots__ = ("amount", "future", "replies")
+
+    def __init__(self, future: asyncio.Future[list[Reply]], amount: int) -> None:
+        self.future = future
+        self.amount = amount
+        self.replies: list[Reply] = []
+
+
+class Connection(asyncio.Protocol):
+    """Made by `connect`. `lost` is called once, when it has ended for whatever reason."""
+
+    def __init__(self, name: str, timeout_s: float, lost: Callable[[Connection], None]) -> None:
+        self.name = name
+        self.alive = False
+        self._timeout_s = timeout_s
+        self._lost = lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._under_way = 0
+        self._out: list[bytes] = []
+        self._chunks: list[bytes] = []
+        self._have = 0
+        self._need = 0
+        self._progress_at = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._suspected = False
+
+    # Commands
+
+    def send(self, commands: bytes, amount: int) -> asyncio.Future[list[Reply]]:
+        """Send `amount` whole commands; a future of their replies, in order. Raises `CacheUnavailable` at once when
+        the connection is gone or too much is under way; the future fails with it when that happens later."""
+        if not self.alive or self._under_way > QUEUE_LIMIT:
+            raise CacheUnavailable(
+                f"{self.name}: {self._under_way} commands under way, connected: {self.alive}"
+            )
+        future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        if not self._waiting:
+            self._progress_at = self._loop.time()
+        self._waiting.append(_Waiting(future, amount))
+        self._under_way += amount
+        self._out.append(commands)
+        return future
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if self._transport is None or not self.alive:
+            return
+        self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._watch is None:
+            self._watch = self._loop.call_later(self._timeout_s, self._look)
+
+    def close(self, why: str = "closed") -> None:
+        """End it now; whatever is under way fails."""
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(why)
+
+    # Answers
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.alive = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(str(exc) if exc else "the server closed the connection")
+
+    def data_received(self, data: bytes) -> None:
+        self._progress_at = self._loop.time()
+        self._suspected = False
+        if self._chunks:
+            self._chunks.append(data)
+            self._have += len(data)
+            if self._have < self._need:
+                return
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+        self._need = 0
+        try:
+            used = self._read(data)
+        except (ValueError, IndexError) as error:
+            self.close(f"sent what is no answer: {error}")
+            return
+        if used < len(data):
+            self._chunks.append(data[used:] if used else data)
+            self._have = len(data) - used
+
+    def _read(self, data: bytes) -> int:
+        """Take all whole answers from the data; how many bytes they were. Sets `_need` when a value's end is known."""
+        position, size = 0, len(data)
+        find = data.find
+        waiting = self._waiting
+        while position < size:
+            end = find(b"\r\n", position)
+            if end < 0:
+                break
+            if data.startswith(b"VA ", position):
+                flags = data[position + 3 : end].split(b" ")
+                start = end + 2
+                stop = start + int(flags.pop(0))
+                if stop + 2 > size:
+                    self._need = stop + 2 - position
+                    break
+                reply = Reply(b"VA", flags, data[start:stop])
+                position = stop + 2
+            else:
+                reply = _short(data[position:end])
+                position = end + 2
+            current = waiting[0]
+            current.replies.append(reply)
+            if len(current.replies) == current.amount:
+                waiting.popleft()
+                self._under_way -= current.amount
+                _finish(current)
+        return position
+
+    # The end
+
+    def _look(self) -> None:
+        """Whether the server still answers; asked again as long as something is under way."""
+        self._watch = None
+        if not self._waiting or not self.alive:
+            return
+        left = self._progress_at + self._timeout_s - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look)
+        elif not self._suspected:
+            self._suspected = True  # the loop itself may have been late: read once more before judging
+            self._watch = self._loop.call_later(GRACE_S, self._look)
+        else:
+            self.close(f"no answer within {self._timeout_s * 1000:.0f} ms")
+
+    def _end(self, why: str) -> None:
+        if not self.alive:
+            return
+        self.alive = False
+        if self._watch is not None:
+            self._watch.cancel()
+        error = CacheUnavailable(f"{self.name}: {why}")
+        waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            if not each.future.done():
+                each.future.set_exception(error)
+        self._lost(self)
+
+
+def _short(line: bytes) -> Reply:
+    """A reply without a value: `HD f77 s3`, `EN`, `SERVER_ERROR out of memory`."""
+    words = line.split(b" ")
+    return Reply(words[0], words[1:], None)
+
+
+def _finish(done: _Waiting) -> None:
+    if done.future.done():
+        return
+    for reply in done.replies:
+        if len(reply.status) != 2:  # ERROR, CLIENT_ERROR, SERVER_ERROR
+            text = b" ".join([reply.status, *reply.flags]).decode(errors="replace")
+            fault = CacheMisused if reply.status == b"CLIENT_ERROR" else CacheUnavailable
+            done.future.set_exception(fault(f"memcached said: {text[:200]}"))
+            return
+    done.future.set_result(done.replies)
+
+
+async def connect(name: str, timeout_s: float, lost: Callable[[Connection], None]) -> Connection:
+    """Connect to `host:port` or to a Unix socket's path. Raises `CacheUnavailable`."""
+    loop = asyncio.get_running_loop()
+
+    def make() -> Connection:
+        return Connection(name, timeout_s, lost)
+
+    try:
+        async with asyncio.timeout(timeout_s):
+            if name.startswith("/"):
+                return (await loop.create_unix_connection(make, name))[1]
+            host, _, port = name.rpartition(":")
+            return (await loop.create_connection(make, host.strip("[]"), int(port)))[1]
+    except (OSError, TimeoutError) as error:
+        raise CacheUnavailable(f"memcached {name} cannot be reached: {str(error) or 'no answer'}") from None

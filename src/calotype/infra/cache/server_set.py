@@ -1,0 +1,115 @@
+"""A set of memcached servers among which keys are spread: sends each server its share of a batch in one write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from calotype.infra.cache.connection import Connection, Reply
+from calotype.infra.cache.errors import CacheUnavailable
+from calotype.infra.cache.keys import Key
+from calotype.infra.cache.rendezvous import Rendezvous
+from calotype.infra.cache.server import Server
+from calotype.std.deadline import remaining_s
+
+
+class Command:
+    """A command of one key without a value, e.g. `Command(b"mg", b"v")`."""
+
+    __slots__ = ("_between", "_head", "_tail")
+
+    def __init__(self, verb: bytes, flags: bytes) -> None:
+        self._head = verb + b" "
+        self._tail = b" " + flags + b"\r\n" if flags else b"\r\n"
+        self._between = self._tail + self._head
+
+    def of(self, keys: Sequence[Key]) -> bytes:
+        """The command for each of the keys, as it goes over the wire."""
+        return self._head + self._between.join(keys) + self._tail
+
+
+class Answer(NamedTuple):
+    """What one server said to its share of the keys, reply by reply; None of it when the server is away."""
+
+    keys: Sequence[Key]
+    replies: list[Reply] | None
+    connection: Connection | None
+
+
+class ServerSet:
+    """Belongs to one event loop. Names are addresses: `host:port` or the path of a Unix socket."""
+
+    def __init__(self, names: Sequence[str], timeout_s: float) -> None:
+        self.servers = [Server(name, timeout_s) for name in names]
+        self._timeout_s = timeout_s
+        self._place = Rendezvous(names)
+
+    def __bool__(self) -> bool:
+        return bool(self.servers)
+
+    def server(self, key: Key) -> Server:
+        """The key's own."""
+        return self.servers[self._place.place(key)]
+
+    async def ask(self, keys: Sequence[Key], command: Command) -> list[Answer]:
+        """Send each server the command for its keys, all before the first answer is waited for."""
+        sent = [
+            (some, *await self._send(server, command.of(some), len(some)))
+            for server, some in self._shares(keys)
+        ]
+        return [Answer(some, await self._replies(future), connection) for some, connection, future in sent]
+
+    async def _send(
+        self, server: Server, commands: bytes, amount: int
+    ) -> tuple[Connection, asyncio.Future[list[Reply]]] | tuple[None, None]:
+        try:
+            connection = server.live or await server.connection()
+            return connection, connection.send(commands, amount)
+        except CacheUnavailable:
+            return None, None
+
+    def _shares(self, keys: Sequence[Key]) -> list[tuple[Server, Sequence[Key]]]:
+        if len(self.servers) == 1:
+            return [(self.servers[0], keys)] if keys else []
+        by_server: dict[int, list[Key]] = {}
+        place = self._place.place
+        for key in keys:
+            by_server.setdefault(place(key), []).append(key)
+        return [(self.servers[at], some) for at, some in by_server.items()]
+
+    async def _replies(self, future: asyncio.Future[list[Reply]] | None) -> list[Reply] | None:
+        if future is None:
+            return None
+        try:
+            return await self.in_time(future)
+        except CacheUnavailable:
+            return None
+
+    async def one(self, key: Key, command: bytes) -> Reply:
+        """The reply to one whole command about this key. Raises `CacheUnavailable`."""
+        server = self.server(key)
+        connection = server.live or await server.connection()
+        return (await self.in_time(connection.send(command, 1)))[0]
+
+    async def each(self, command: bytes) -> list[Reply | None]:
+        """The reply of each server to one whole command; None from those that are away."""
+        sent = [(await self._send(server, command, 1))[1] for server in self.servers]
+        answers = [await self._replies(future) for future in sent]
+        return [None if replies is None else replies[0] for replies in answers]
+
+    async def in_time(self, future: asyncio.Future[list[Reply]]) -> list[Reply]:
+        """Wait until the deadline. A connection watches its own progress, so only a deadline that may come sooner than
+        its time-out needs a timer."""
+        left_s = remaining_s()
+        if left_s > self._timeout_s * 2:
+            return await future
+        try:
+            async with asyncio.timeout(left_s):
+                return await future
+        except TimeoutError:
+            raise CacheUnavailable("memcached had not answered when the time for it was up") from None
+
+    async def close(self) -> None:
+        for server in self.servers:
+            await server.close()
