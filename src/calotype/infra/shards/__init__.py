@@ -2,7 +2,8 @@
 
 from calotype.infra.shards.placement import AbsentShard, Placement, PlacementInvalid, PlacementListener
 from calotype.infra.shards.pool import Connection, DeadlineExceeded, Pool, PoolMetrics, ServerUnavailable
-from calotype.infra.shards.shards import ControlUnavailable, Shards, schema_name
+from calotype.infra.shards.shards import ControlUnavailable, Shards, pool_with_standby, schema_name
+from calotype.infra.shards.tickets import Tickets
 
 __all__ = [
     "AbsentShard",
@@ -16,5 +17,7 @@ __all__ = [
     "PoolMetrics",
     "ServerUnavailable",
     "Shards",
+    "Tickets",
+    "pool_with_standby",
     "schema_name",
 ]

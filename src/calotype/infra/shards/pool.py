@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from calotype.infra.shards.tickets import wrote
 from calotype.std.deadline import expires_at
 from calotype.std.errors import Unavailable
 
@@ -111,10 +112,12 @@ async def connect(dsn: str, timeout_s: float) -> Connection:
 class Pool:
     """At most `size` connections to `dsn`. Belongs to the event loop that first uses it."""
 
-    def __init__(self, name: str, dsn: str, size: int = 16) -> None:
+    def __init__(self, name: str, dsn: str, size: int = 16, standby: Pool | None = None) -> None:
         self.name = name
         self.dsn = dsn
         self.size = size
+        self.standby = standby
+        """Of this server in this process's region: to be read by whoever may see what is a moment old."""
         self.metrics = PoolMetrics()
         self._idle: list[Connection] = []
         self._open = 0
@@ -149,6 +152,7 @@ class Pool:
         Begin, commit and rollback keep the deadline too. One that ends while the server commits raises
         `ConnectionLost` or `DeadlineExceeded`: it may or may not have happened.
         """
+        wrote(self)
         connection = await self._take()
         try:
             await self.run_on(connection, "begin")
@@ -188,6 +192,7 @@ class Pool:
 
         Repeated by itself only when PostgreSQL undid it to end a deadlock, since then nothing of it has happened.
         """
+        wrote(self)
         try:
             return await self._run(sql, arguments)
         except asyncpg.DeadlockDetectedError:
@@ -340,7 +345,10 @@ class Pool:
         return True
 
     async def close(self) -> None:
-        """Close the idle connections and refuse whoever waits; those in use are closed when they come back."""
+        """Close the idle connections and refuse whoever waits; those in use are closed when they come back. The
+        standby's too."""
+        if self.standby is not None:
+            await self.standby.close()
         self._closed = True
         self._wake_one_to_connect()
         while self._idle:

@@ -26,16 +26,32 @@ def schema_name(shard: int) -> str:
     return f"s{shard:04d}"
 
 
+def pool_with_standby(name: str, dsn: str, standby_dsn: str | None, size: int = 16) -> Pool:
+    """The pool of a server and, if there is one, of its standby."""
+    standby = Pool(f"{name} (standby)", standby_dsn, size) if standby_dsn else None
+    return Pool(name, dsn, size, standby)
+
+
 class Shards:
     """`async with Shards(...)` reads the placement, then follows its changes until the block ends.
 
     `servers` maps the name of a physical server to the DSN of its database. A pool opens connections when it needs
-    them, so a server that is down keeps nobody from starting.
+    them, so a server that is down keeps nobody from starting. `standbys` does the same for those in this process's
+    region, if it is not that of the primaries.
     """
 
-    def __init__(self, control_dsn: str, servers: Mapping[str, str], pool_size: int = 16) -> None:
+    def __init__(
+        self,
+        control_dsn: str,
+        servers: Mapping[str, str],
+        pool_size: int = 16,
+        standbys: Mapping[str, str] | None = None,
+    ) -> None:
         self._control_dsn = control_dsn
-        self.pools = {name: Pool(name, dsn, pool_size) for name, dsn in servers.items()}
+        self.pools = {
+            name: pool_with_standby(name, dsn, (standbys or {}).get(name), pool_size)
+            for name, dsn in servers.items()
+        }
         self.placement = Placement({})
         self._routes: dict[str, dict[int, Pool]] = {}
         self._listening: asyncio.Task[None] | None = None
