@@ -1,0 +1,57 @@
+"""A region's cache as its workers use it, and who may be answered from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from calotype.infra.cache import Cache, HotKeys, Key, ReadThrough
+from calotype.infra.invalidation.progress import Progress
+from calotype.infra.shards import Pool, Tickets
+
+type Access = tuple[Pool, bytes | None]
+"""Where a reader's database reads of a server go, and the key space of what they may find in the cache; None: nothing."""
+
+
+class RegionCache:
+    """`async with RegionCache(cache, logs)` follows the positions of these logs, and closes the cache at its end."""
+
+    def __init__(self, cache: Cache, logs: Iterable[str]) -> None:
+        self.cache = cache
+        self.progress = Progress(cache, logs)
+        self.through = ReadThrough(cache)
+        self.hot = HotKeys()
+
+    async def __aenter__(self) -> RegionCache:
+        await self.progress.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.progress.__aexit__()
+        await self.cache.close()
+
+    def window(self, tickets: Tickets | None) -> dict[bytes, object]:
+        """What this process keeps of its own, for this reader: nothing for whoever may have written it."""
+        return {} if tickets is not None and tickets.fresh_only else self.hot.window()
+
+    async def outdate(self, outdated: Sequence[Key]) -> None:
+        """What a writer does after its commit. Best effort: the commit log's consumer does it again."""
+        if outdated:
+            self.hot.drop(outdated)
+            await self.cache.delete(outdated)
+
+
+def access(region: RegionCache | None, pool: Pool, tickets: Tickets | None) -> Access:
+    """What a reader may read of a server: the primary past all caches, as long as what they have written to it is not
+    applied in their region; else the region's cache, and what that is filled from."""
+    if tickets is not None and not _seen(region, pool.name, tickets):
+        return pool, None
+    source = pool.standby or pool
+    return source, None if region is None else region.progress.spaces.get(pool.name)
+
+
+def _seen(region: RegionCache | None, log: str, tickets: Tickets) -> bool:
+    """Compared with what was applied to the cache, not with what the standby has replayed: an entry may be older."""
+    if log in tickets.written:
+        return False
+    ticket = tickets.held.get(log)
+    return ticket is None or (region is not None and region.progress.applied.get(log, 0) >= ticket)
