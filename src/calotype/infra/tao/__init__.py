@@ -2,6 +2,7 @@
 
 from calotype.infra.tao.check import CheckReport, check_graph
 from calotype.infra.tao.graph import Graph, ObjectMissing
+from calotype.infra.tao.keys import records_of
 from calotype.infra.tao.relay import Handler, Sweep, forget_claims
 from calotype.infra.tao.types import (
     FIRST,
@@ -39,4 +40,5 @@ __all__ = [
     "check_graph",
     "forget_claims",
     "object_type",
+    "records_of",
 ]

@@ -9,7 +9,6 @@ Ids from outside may be anything: reads of ids whose shard does not exist find n
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,10 +17,11 @@ from typing import Any
 import msgspec
 
 from calotype.infra.ids import shard_of
+from calotype.infra.invalidation import RegionCache
 from calotype.infra.shards import Pool, Shards
-from calotype.infra.tao import reads
-from calotype.infra.tao.batching import Batcher
-from calotype.infra.tao.reads import CountRow, EdgeKey, ListKey, ObjectRow, RangeKey
+from calotype.infra.tao.keys import edge_keys, object_key
+from calotype.infra.tao.prefix import RangeKey
+from calotype.infra.tao.reader import Reader
 from calotype.infra.tao.relay import relay
 from calotype.infra.tao.types import FIRST, LIST_LIMIT, START, Association, Cursor, Edge, Node, type_of
 from calotype.infra.tao.writes import (
@@ -44,14 +44,12 @@ class ObjectMissing(NotFound):
 
 
 class Graph:
-    """One a process. `shards` must be entered (`async with`) and outlive it."""
+    """One a process. `shards` must be entered (`async with`) and outlive it, and so must `cache`, if there is one."""
 
-    def __init__(self, shards: Shards) -> None:
+    def __init__(self, shards: Shards, cache: RegionCache | None = None) -> None:
         self.shards = shards
-        self._objects: Batcher[int, ObjectRow] = Batcher(reads.objects)
-        self._counts: Batcher[ListKey, CountRow] = Batcher(reads.counts)
-        self._edges: Batcher[EdgeKey, Edge] = Batcher(reads.edges)
-        self._ranges: Batcher[RangeKey, list[Edge]] = Batcher(reads.ranges)
+        self.cache = cache
+        self._reader = Reader(shards, cache)
 
     # Objects
 
@@ -61,19 +59,12 @@ class Graph:
 
     async def obj_get_many[T](self, struct: type[T], ids: Iterable[int]) -> dict[int, Node[T]]:
         """Those of the objects that exist and are of this type, by id."""
-        kind = type_of(struct)
-        rows = await self._ask(
-            self._objects, kind.partition, [(shard_of(id_), id_) for id_ in dict.fromkeys(ids)]
-        )
-        return {
-            id_: Node(id_, row.version, row.created, row.updated, kind.decode(row.data))
-            for id_, row in rows.items()
-            if row.otype == kind.number
-        }
+        return await self._reader.objects(type_of(struct), dict.fromkeys(ids))
 
     async def obj_add[T](self, data: T, *, shard: int, id_: int | None = None) -> Node[T]:
         """Add an object on a logical shard, with a new id of it unless `id_` was made before (`Shards.next_ids`)."""
-        return await self.writes(type_of(type(data)).partition, shard).obj_add(data, shard, id_)
+        async with self._writing(type_of(type(data)).partition, shard) as write:
+            return await write.obj_add(data, shard, id_)
 
     async def obj_add_many[T](self, struct: type[T], rows: Sequence[tuple[int, T]]) -> list[Node[T]]:
         """Add many objects given as (shard, data), in that order. One transaction a server, not one for all."""
@@ -89,9 +80,9 @@ class Graph:
             by_pool[self.shards.pool(kind.partition, shard)].append(at)
         made: dict[int, Node[T]] = {}
         for pool, places in by_pool.items():
-            nodes = await Writes(self.shards, pool, pool.write).obj_add_many(
-                kind, [(ids[at], rows[at][1]) for at in places]
-            )
+            write = Writes(self.shards, pool, pool.write)
+            nodes = await write.obj_add_many(kind, [(ids[at], rows[at][1]) for at in places])
+            await self._committed(write)
             made.update(zip(places, nodes, strict=True))
         return [made[at] for at in range(len(rows))]
 
@@ -102,12 +93,12 @@ class Graph:
 
         Raises `ObjectMissing`; with `if_version`, `VersionConflict` when another write came first.
         """
-        node = await self.writes(type_of(struct).partition, shard_of(id_)).obj_update(
-            struct, id_, changes, if_version
-        )
-        if node is not None:
-            return node
-        if if_version is not None and await self.obj_get(struct, id_) is not None:
+        async with self._writing(type_of(struct).partition, shard_of(id_)) as write:
+            node = await write.obj_update(struct, id_, changes, if_version)
+            if node is not None:
+                return node
+            there = if_version is not None and await write.obj_there(struct, id_)
+        if there:
             raise VersionConflict(
                 f"{struct.__name__} {id_} is no longer at version {if_version}: read it again"
             )
@@ -118,7 +109,8 @@ class Graph:
         partition, shard = type_of(struct).partition, shard_of(id_)
         if self.shards.find(partition, shard) is None:
             return False
-        return await self.writes(partition, shard).obj_delete(struct, id_)
+        async with self._writing(partition, shard) as write:
+            return await write.obj_delete(struct, id_)
 
     async def obj_update_many[T](
         self, struct: type[T], changes: Mapping[int, dict[str, object]]
@@ -126,9 +118,9 @@ class Graph:
         """Change many objects, each a write of its own; those that exist, as they are now."""
         done: dict[int, Node[T]] = {}
         for id_, fields in changes.items():
-            write = self.writes(type_of(struct).partition, shard_of(id_))
-            if node := await write.obj_update(struct, id_, fields, None):
-                done[id_] = node
+            async with self._writing(type_of(struct).partition, shard_of(id_)) as write:
+                if node := await write.obj_update(struct, id_, fields, None):
+                    done[id_] = node
         return done
 
     async def obj_delete_many(self, struct: type[Any], ids: Iterable[int]) -> int:
@@ -149,9 +141,9 @@ class Graph:
         self, assoc: Association, pairs: Iterable[tuple[int, int]]
     ) -> dict[tuple[int, int], Edge]:
         """The associations that exist among these (id1, id2)."""
-        keys = [(shard_of(id1), (id1, assoc.number, id2)) for id1, id2 in dict.fromkeys(pairs)]
-        rows = await self._ask(self._edges, assoc.partition, keys)
-        return {(key[0], key[2]): edge for key, edge in rows.items()}
+        keys = [(id1, assoc.number, id2) for id1, id2 in dict.fromkeys(pairs)]
+        found = await self._reader.edges(assoc.partition, keys)
+        return {(key[0], key[2]): edge for key, edge in found.items()}
 
     async def assoc_count(self, assoc: Association, id1: int) -> int:
         """How long the list is: exact."""
@@ -159,10 +151,10 @@ class Graph:
 
     async def assoc_count_many(self, assoc: Association, id1s: Iterable[int]) -> dict[int, int]:
         """The lengths of many lists, by id1; an empty list counts 0."""
-        id1s = dict.fromkeys(id1s)
-        keys = [(shard_of(id1), (id1, assoc.number)) for id1 in id1s]
-        rows = await self._ask(self._counts, assoc.partition, keys)
-        return {id1: rows[id1, assoc.number].length if (id1, assoc.number) in rows else 0 for id1 in id1s}
+        number = assoc.number
+        keys = {(id1, number): 0 for id1 in id1s}
+        rows = await self._reader.counts(assoc.partition, keys)
+        return {key[0]: rows[key].length if key in rows else 0 for key in keys}
 
     async def assoc_range(
         self, assoc: Association, id1: int, offset: int, limit: int, *, before: Cursor = START
@@ -188,10 +180,8 @@ class Graph:
         }
         if amount == 0:
             return {id1: [] for id1 in asked}
-        rows = await self._ask(
-            self._ranges, assoc.partition, [(shard_of(id1), key) for id1, key in asked.items()]
-        )
-        return {id1: rows.get(key, []) for id1, key in asked.items()}
+        found = await self._reader.ranges(assoc.partition, asked.values())
+        return {id1: found.get(key, []) for id1, key in asked.items()}
 
     async def assoc_time_range(
         self, assoc: Association, id1: int, high: int, low: int, limit: int
@@ -218,17 +208,11 @@ class Graph:
 
         With `after`, those just newer than that place instead. Newest first either way.
         """
-        by_pool: dict[Pool, list[int]] = defaultdict(list)
-        for id1 in dict.fromkeys(id1s):
-            if pool := self.shards.find(assoc.partition, shard_of(id1)):
-                by_pool[pool].append(id1)
         _, amount = _clip(0, limit)
         place, upwards = (before, False) if after is None else (after, True)
-        pending = [
-            reads.merged(pool, some, assoc.number, place, amount, upwards=upwards)
-            for pool, some in by_pool.items()
-        ]
-        found = [row for rows in await asyncio.gather(*pending) for row in rows]
+        found = await self._reader.merged(
+            assoc.partition, assoc.number, dict.fromkeys(id1s), place, amount, upwards=upwards
+        )
         nearest = sorted(found, key=lambda row: row[1].cursor, reverse=not upwards)[:amount]
         return nearest[::-1] if upwards else nearest
 
@@ -290,15 +274,38 @@ class Graph:
         async with pool.transaction() as connection:
             write = Writes(self.shards, pool, on_connection(pool, connection))
             yield write
-        await relay(self.shards, write.messages)
+        await self._committed(write)
+
+    @asynccontextmanager
+    async def _writing(self, partition: str, shard: int) -> AsyncIterator[Writes]:
+        """Writes that commit one by one, and what follows them when the block ends."""
+        write = self.writes(partition, shard)
+        yield write
+        await self._committed(write)
+
+    async def _committed(self, write: Writes) -> None:
+        """Outdate what was written in this region's cache, so that everybody here sees it at once; then carry the
+        messages to their inverses, and do the same for those."""
+        await self._outdate(write.pool, write.changed_objects, write.changed_edges)
+        for target, mirrors in (await relay(self.shards, write.messages)).items():
+            await self._outdate(target, (), [(mirror.id1, mirror.atype, mirror.id2) for mirror in mirrors])
+
+    async def _outdate(
+        self, pool: Pool, objects: Iterable[int], edges: Iterable[tuple[int, int, int]]
+    ) -> None:
+        space = None if self.cache is None else self.cache.progress.spaces.get(pool.name)
+        if self.cache is None or space is None:
+            return
+        outdated = dict.fromkeys(object_key(space, id_) for id_ in objects)
+        for edge in edges:
+            outdated |= dict.fromkeys(edge_keys(space, *edge))
+        await self.cache.outdate(list(outdated))
 
     async def _edge(
         self, assoc: Association, id1: int, id2: int, *, time: int | None, data: bytes | None, present: bool
     ) -> EdgeWritten:
-        writes = self.writes(assoc.partition, shard_of(id1))
-        written = await writes.edge(assoc, id1, id2, time=time, data=data, present=present)
-        await relay(self.shards, writes.messages)
-        return written
+        async with self._writing(assoc.partition, shard_of(id1)) as write:
+            return await write.edge(assoc, id1, id2, time=time, data=data, present=present)
 
     async def _edge_batches(
         self, assoc: Association, rows: Sequence[tuple[int, Edge]], *, present: bool
@@ -315,26 +322,8 @@ class Graph:
                 done = await writes.edges(assoc, [rows[at] for at in some], present=present)
                 for at, did_change in zip(some, done, strict=True):
                     changed[at] = did_change
-                await relay(self.shards, writes.messages)
+                await self._committed(writes)
         return changed
-
-    async def _ask[K, V](
-        self, batcher: Batcher[K, V], partition: str, keys: Sequence[tuple[int, K]]
-    ) -> dict[K, V]:
-        """Ask each key's server, all at once; keys of absent shards have no answer. `keys` are (shard, key)."""
-        by_pool: dict[Pool, list[K]] = {}
-        for shard, key in keys:
-            pool = self.shards.find(partition, shard)
-            if pool is not None:
-                by_pool.setdefault(pool, []).append(key)
-        waiting = [(batcher.ask(pool, some), some) for pool, some in by_pool.items()]
-        found: dict[K, V] = {}
-        for answer, some in waiting:
-            rows = await answer
-            for key in some:
-                if key in rows:
-                    found[key] = rows[key]
-        return found
 
 
 def _clip(offset: int, limit: int) -> tuple[int, int]:

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from calotype.infra.ids import shard_of
 from calotype.infra.shards import Pool
+from calotype.infra.tao.prefix import Prefix, PrefixKey, RangeKey
 from calotype.infra.tao.types import Cursor, Edge
 
 
@@ -22,21 +25,16 @@ class ObjectRow(NamedTuple):
     data: bytes
 
 
-class RangeKey(NamedTuple):
-    """A slice of an association list: those strictly before (time, id2) and not older than `low`."""
-
-    id1: int
-    atype: int
-    before_time: int
-    before_id2: int
-    low: int
-    offset: int
-    limit: int
-
-
 class CountRow(NamedTuple):
     length: int
     version: int
+
+
+class EdgeRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An association or its absence, as it was at this version of its list."""
+
+    version: int
+    edge: Edge | None
 
 
 EdgeKey = tuple[int, int, int]
@@ -64,6 +62,22 @@ select a.id1, a.atype, a.id2, a.time, a.version, a.data
 from unnest($1::text::int[], $2::text::bigint[], $3::text::int[], $4::text::bigint[]) k (shard, id1, atype, id2)
 join associations a on (a.shard, a.id1, a.atype, a.id2) = (k.shard, k.id1, k.atype, k.id2)
 where not a.deleted
+"""
+_EDGE_ROWS = """
+select k.id1, k.atype, k.id2, c.version, a.time, a.version, a.data
+from unnest($1::text::int[], $2::text::bigint[], $3::text::int[], $4::text::bigint[]) k (shard, id1, atype, id2)
+left join association_counts c on (c.shard, c.id1, c.atype) = (k.shard, k.id1, k.atype)
+left join associations a on (a.shard, a.id1, a.atype, a.id2) = (k.shard, k.id1, k.atype, k.id2) and not a.deleted
+"""
+_PREFIXES = """
+select k.n, c.version, a.id2, a.time, a.version, a.data
+from unnest($1::text::int[], $2::text::bigint[], $3::text::int[], $4::text::int[]) with ordinality k (shard, id1, atype, amount, n)
+left join association_counts c on (c.shard, c.id1, c.atype) = (k.shard, k.id1, k.atype)
+left join lateral (
+    select id2, time, version, data from associations a
+    where a.shard = k.shard and a.id1 = k.id1 and a.atype = k.atype and not a.deleted
+    order by time desc, id2 desc limit k.amount
+) a on true
 """
 _RANGE = """
 select id2, time, version, data from associations
@@ -149,6 +163,33 @@ async def edges(pool: Pool, keys: list[EdgeKey]) -> dict[EdgeKey, Edge]:
         array(key[2] for key in keys),
     )
     return {(row[0], row[1], row[2]): Edge(row[2], row[3], row[4], row[5]) for row in rows}
+
+
+async def edge_rows(pool: Pool, keys: list[EdgeKey]) -> dict[EdgeKey, EdgeRow]:
+    """Every key is in the answer: what is kept in the cache says what is not there, too."""
+    rows = await pool.fetch(
+        _EDGE_ROWS, array(shard_of(key[0]) for key in keys), *map(array, zip(*keys, strict=True))
+    )
+    return {
+        (row[0], row[1], row[2]): EdgeRow(
+            row[3] or 0, None if row[4] is None else Edge(row[2], row[4], row[5], row[6])
+        )
+        for row in rows
+    }
+
+
+async def prefixes(pool: Pool, keys: list[PrefixKey]) -> dict[PrefixKey, Prefix]:
+    """Every key is in the answer."""
+    versions: dict[int, int] = {}
+    edges: list[list[Edge]] = [[] for _ in keys]
+    for row in await pool.fetch(
+        _PREFIXES, array(shard_of(key.id1) for key in keys), *map(array, zip(*keys, strict=True))
+    ):
+        at = row[0] - 1
+        versions[at] = row[1] or 0
+        if row[2] is not None:
+            edges[at].append(Edge(row[2], row[3], row[4], row[5]))
+    return {key: Prefix(versions[at], len(edges[at]) < key.amount, edges[at]) for at, key in enumerate(keys)}
 
 
 async def ranges(pool: Pool, keys: list[RangeKey]) -> dict[RangeKey, list[Edge]]:

@@ -66,10 +66,11 @@ Handler = Callable[[bytes], Awaitable[None]]
 """Does the work of one outbox row, given its payload. Must be idempotent. Raises to be tried again later."""
 
 
-async def relay(shards: Shards, messages: list[Message]) -> None:
-    """Apply messages that were just committed, then remove them. What fails stays for the sweep, and is logged."""
-    if not messages:
-        return
+async def relay(shards: Shards, messages: list[Message]) -> Mapping[Pool, list[Mirror]]:
+    """Apply messages that were just committed, then remove them. What fails stays for the sweep, and is logged.
+
+    Answers which server was asked to mirror what, whether or not it has been done.
+    """
     by_target: dict[Pool, list[Message]] = defaultdict(list)
     for message in messages:
         # The writes are durable already, so nothing here may raise for them.
@@ -82,6 +83,7 @@ async def relay(shards: Shards, messages: list[Message]) -> None:
                 await _remove(shards, some)
         except (CalotypeError, asyncpg.PostgresError) as error:
             log.warning("%d messages to %s wait for the sweep: %s", len(some), target.name, error)
+    return {target: [message.mirror for message in some] for target, some in by_target.items()}
 
 
 async def apply(target: Pool, mirrors: list[Mirror]) -> None:

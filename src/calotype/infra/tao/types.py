@@ -33,7 +33,7 @@ Cursor = tuple[int, int]
 START: Cursor = (FIRST, FIRST)
 
 
-class Node[T](msgspec.Struct, frozen=True):
+class Node[T](msgspec.Struct, frozen=True, array_like=True):
     """An object as it was read. Times in milliseconds since 1970; `version` grows by one with every write."""
 
     id: int
@@ -43,7 +43,7 @@ class Node[T](msgspec.Struct, frozen=True):
     data: T
 
 
-class Edge(msgspec.Struct, frozen=True):
+class Edge(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An association as it was read. `time` in milliseconds since 1970; `data` is JSON, None when there is none."""
 
     id2: int
@@ -63,6 +63,9 @@ class ObjectType[T]:
     partition: str
     struct: type[T]
     decode: Callable[[bytes], T]
+    """Of the row's JSON."""
+    unpack: Callable[[bytes], Node[T]]
+    """Of a whole node's msgpack, as the cache keeps it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +98,13 @@ def object_type[T](number: int, *, partition: str) -> Callable[[type[T]], type[T
             raise ValueError(
                 f"otype {number} is {taken.struct.__name__}'s already, so not {struct.__name__}'s"
             )
-        _object_types[struct] = ObjectType(number, partition, struct, msgspec.json.Decoder(struct).decode)
+        _object_types[struct] = ObjectType(
+            number,
+            partition,
+            struct,
+            msgspec.json.Decoder(struct).decode,
+            msgspec.msgpack.Decoder(Node[struct]).decode,  # type: ignore[valid-type]  # a type made at run time
+        )
         return struct
 
     return declare
@@ -145,6 +154,11 @@ def type_of[T](struct: type[T]) -> ObjectType[T]:
         return _object_types[struct]
     except KeyError:
         raise TypeError(f"{struct.__name__} is not declared with object_type") from None
+
+
+def type_numbered(number: int) -> ObjectType[Any] | None:
+    """The declaration with this otype; None when this program has none."""
+    return next((known for known in _object_types.values() if known.number == number), None)
 
 
 def all_associations() -> list[Association]:

@@ -46,6 +46,9 @@ with gone as (delete from objects where shard = $1 and id = $2 and otype = $3 re
 insert into outbox select $1::int, next_id($1::int), 'forget', jsonb_build_object('id', id, 'otype', $3::int), t, t from gone, now_ms() t
 returning id
 """
+_OBJ_THERE = """
+select id from objects where shard = $1 and id = $2 and otype = $3
+"""
 _LOCK_LISTS = """
 select lock_list(l.shard, l.id1, l.atype) from unnest($1::int[], $2::bigint[], $3::int[]) l (shard, id1, atype)
 """
@@ -148,7 +151,8 @@ class EdgeWritten:
 
 @dataclass
 class Writes:
-    """Writes on one physical server; `messages` collects what must follow their commit.
+    """Writes on one physical server; `messages` collects what must follow their commit, `changed_objects` (ids) and
+    `changed_edges` (id1, atype, id2) what caches must not show any more after it.
 
     Each operation checks that what it writes is on this server and raises `CrossServerWrite` if not: whatever `run`
     joins in one transaction stays on one server. Every operation but `edges` is one statement.
@@ -158,6 +162,8 @@ class Writes:
     pool: Pool
     run: Run
     messages: list[Message] = field(default_factory=list)
+    changed_objects: list[int] = field(default_factory=list)
+    changed_edges: list[tuple[int, int, int]] = field(default_factory=list)
 
     def _here(self, partition: str, shard: int) -> int:
         there = self.shards.pool(partition, shard)
@@ -182,6 +188,7 @@ class Writes:
             )
         own_id = await self._own_id(shard, id_)
         rows = await self.run(_OBJ_ADD, shard, own_id, kind.number, msgspec.json.encode(data))
+        self.changed_objects.append(rows[0][0])
         return Node(rows[0][0], 1, rows[0][1], rows[0][1], data)
 
     async def obj_add_many[T](self, kind: ObjectType[T], rows: Sequence[tuple[int, T]]) -> list[Node[T]]:
@@ -192,6 +199,7 @@ class Writes:
         data = [msgspec.json.encode(data).decode() for _, data in rows]
         made = await self.run(_OBJ_ADD_MANY, [shard_of(id_) for id_ in ids], ids, kind.number, data)
         created = {row[0]: row[1] for row in made}
+        self.changed_objects += created
         return [Node(id_, 1, created[id_], created[id_], data) for id_, data in rows]
 
     async def obj_update[T](
@@ -199,6 +207,7 @@ class Writes:
     ) -> Node[T] | None:
         kind = type_of(struct)
         shard = self._here(kind.partition, shard_of(id_))
+        self.changed_objects.append(id_)
         rows = await self.run(
             _OBJ_UPDATE, shard, id_, kind.number, encode_changes(struct, changes), if_version
         )
@@ -209,7 +218,13 @@ class Writes:
 
     async def obj_delete(self, struct: type[Any], id_: int) -> bool:
         kind = type_of(struct)
+        self.changed_objects.append(id_)
         return bool(await self.run(_OBJ_DELETE, self._here(kind.partition, shard_of(id_)), id_, kind.number))
+
+    async def obj_there(self, struct: type[Any], id_: int) -> bool:
+        """Whether there is such an object now."""
+        kind = type_of(struct)
+        return bool(await self.run(_OBJ_THERE, self._here(kind.partition, shard_of(id_)), id_, kind.number))
 
     async def edge(
         self,
@@ -230,6 +245,7 @@ class Writes:
             _EDGE_WRITE, shard, id1, assoc.number, id2, time, data, present, inverse, shard_of(id2)
         )
         changed, version, edge_time, message = rows[0]
+        self._changed(assoc, id1, id2)
         if message is not None:
             self._follow(assoc, id1, Edge(id2, edge_time, version, data), present, message)
         return EdgeWritten(changed, version, edge_time)
@@ -251,6 +267,7 @@ class Writes:
         assert back is not None
         shard = self._here(assoc.partition, shard_of(id1))
         await self.lock([(assoc, id1, id2)])
+        self._changed(assoc, id1, id2)
         await self.run(_RAISE_VERSION, shard, id1, assoc.number, newer_than)
         message = (await self.run(_EDGE_AGAIN, shard, id1, assoc.number, id2, back.number, shard_of(id2)))[0][
             0
@@ -287,9 +304,17 @@ class Writes:
         for n, did_change, version, edge_time, message in written:
             id1, edge = keys[n - 1]
             changed[order[n - 1]] = did_change
+            if did_change:
+                self._changed(assoc, id1, edge.id2)
             if message is not None:
                 self._follow(assoc, id1, Edge(edge.id2, edge_time, version, edge.data), present, message)
         return changed
+
+    def _changed(self, assoc: Association, id1: int, id2: int) -> None:
+        """An inverse on the same shard was written along."""
+        self.changed_edges.append((id1, assoc.number, id2))
+        if assoc.inverse is not None and shard_of(id1) == shard_of(id2):
+            self.changed_edges.append((id2, assoc.inverse.number, id1))
 
     def _follow(self, assoc: Association, id1: int, edge: Edge, present: bool, message: int) -> None:
         assert assoc.inverse is not None

@@ -1,0 +1,164 @@
+"""How each kind of the graph's answers is kept in the cache: a format byte, then array-like msgpack.
+
+Fields of objects are kept by name, so that a release may add one with a default while the one before it still runs.
+A change of anything else is a new format byte: releases that do not know it read the database and fill anew.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from calotype.infra.cache import VALUE_LIMIT, Key
+from calotype.infra.ids import shard_of
+from calotype.infra.tao import keys
+from calotype.infra.tao.prefix import Prefix, PrefixKey
+from calotype.infra.tao.reads import CountRow, EdgeKey, EdgeRow, ListKey, ObjectRow
+from calotype.infra.tao.types import Node, ObjectType, type_numbered
+
+FORMAT = b"\x01"
+ABSENT = FORMAT
+"""The whole entry of an object that does not exist."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_count = msgspec.msgpack.Decoder(CountRow).decode
+_decode_edge = msgspec.msgpack.Decoder(EdgeRow).decode
+
+
+class Family[K, R, V](Protocol):
+    """One kind of answers. K: what is asked for; R: what the database says; V: the answer."""
+
+    def key(self, space: bytes, k: K) -> Key: ...
+
+    def value(self, k: K, row: R | None) -> V:
+        """The answer that a row, or its absence, is."""
+        ...
+
+    def place(self, k: K) -> int: ...
+
+    def decode(self, k: K, value: bytes) -> V: ...
+
+    def encode(self, k: K, v: V) -> tuple[bytes, int] | None: ...
+
+
+class OtherType:
+    """In place of a node: there is an object with this id, of another type than was asked for."""
+
+    def __init__(self, row: ObjectRow | None) -> None:
+        self.row = row
+
+
+class Objects[T]:
+    """Nodes of one type. K: id."""
+
+    def __init__(self, kind: ObjectType[T]) -> None:
+        self._kind = kind
+        self._header = header(kind.number)
+
+    def key(self, space: bytes, k: int) -> Key:
+        return keys.object_key(space, k)
+
+    def place(self, k: int) -> int:
+        return shard_of(k)
+
+    def value(self, k: int, row: ObjectRow | None) -> Node[T] | OtherType | None:
+        if row is None:
+            return None
+        if row.otype != self._kind.number:
+            return OtherType(row)
+        return Node(k, row.version, row.created, row.updated, self._kind.decode(row.data))
+
+    def decode(self, k: int, value: bytes) -> Node[T] | OtherType | None:
+        if value.startswith(self._header):
+            return self._kind.unpack(value[5:])
+        _check_format(value)
+        return None if len(value) == 1 else OtherType(None)
+
+    def encode(self, k: int, v: Node[T] | OtherType | None) -> tuple[bytes, int] | None:
+        if v is None:
+            return ABSENT, 0
+        if not isinstance(v, OtherType):
+            return self._header + _encode(v), v.version
+        assert v.row is not None, "what was decoded is not encoded"
+        other = type_numbered(v.row.otype)
+        if other is None:
+            return None
+        row = v.row
+        node = Node(k, row.version, row.created, row.updated, other.decode(row.data))
+        return header(other.number) + _encode(node), row.version
+
+
+class Counts:
+    """Lengths of lists. K: (id1, atype)."""
+
+    def key(self, space: bytes, k: ListKey) -> Key:
+        return keys.count_key(space, *k)
+
+    def place(self, k: ListKey) -> int:
+        return shard_of(k[0])
+
+    def value(self, k: ListKey, row: CountRow | None) -> CountRow:
+        return row if row is not None else CountRow(0, 0)
+
+    def decode(self, k: ListKey, value: bytes) -> CountRow:
+        _check_format(value)
+        return _decode_count(value[1:])
+
+    def encode(self, k: ListKey, v: CountRow) -> tuple[bytes, int]:
+        return FORMAT + _encode(v), v.version
+
+
+class Edges:
+    """Single associations, there or not. K: (id1, atype, id2)."""
+
+    def key(self, space: bytes, k: EdgeKey) -> Key:
+        return keys.edge_key(space, *k)
+
+    def place(self, k: EdgeKey) -> int:
+        return shard_of(k[0])
+
+    def value(self, k: EdgeKey, row: EdgeRow | None) -> EdgeRow:
+        assert row is not None
+        return row
+
+    def decode(self, k: EdgeKey, value: bytes) -> EdgeRow:
+        _check_format(value)
+        return _decode_edge(value[1:])
+
+    def encode(self, k: EdgeKey, v: EdgeRow) -> tuple[bytes, int]:
+        return FORMAT + _encode(v), v.version
+
+
+class Prefixes:
+    """The newest of association lists. K names how many are read if the entry is missing; the entry may hold fewer."""
+
+    def key(self, space: bytes, k: PrefixKey) -> Key:
+        return keys.list_key(space, k.id1, k.atype)
+
+    def place(self, k: PrefixKey) -> int:
+        return shard_of(k.id1)
+
+    def value(self, k: PrefixKey, row: Prefix | None) -> Prefix:
+        assert row is not None
+        return row
+
+    def decode(self, k: PrefixKey, value: bytes) -> Prefix:
+        _check_format(value)
+        return Prefix.unpack(value[1:])
+
+    def encode(self, k: PrefixKey, v: Prefix) -> tuple[bytes, int]:
+        """As much of the list as fits into an entry."""
+        while len(packed := v.pack()) >= VALUE_LIMIT:
+            v = v.half()
+        return FORMAT + packed, v.version
+
+
+def header(otype: int) -> bytes:
+    """What an object's entry starts with."""
+    return FORMAT + otype.to_bytes(4)
+
+
+def _check_format(value: bytes) -> None:
+    if not value.startswith(FORMAT):
+        raise ValueError(f"format {value[:1].hex()} is not ours")

@@ -1,0 +1,63 @@
+"""What the graph keeps in the cache, under which key, and which of it a row of the commit log outdates.
+
+Every key holds the key space of the physical server whose log is followed (`invalidation.key_space`): when a log could not
+be followed to its end, a new one outdates everything that came from that server at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from calotype.infra.cache import Key
+from calotype.infra.invalidation import Change, Operation
+
+
+def object_key(space: bytes, id_: int) -> Key:
+    return Key(b"o:%b:%d" % (space, id_))
+
+
+def count_key(space: bytes, id1: int, atype: int) -> Key:
+    return Key(b"c:%b:%d:%d" % (space, id1, atype))
+
+
+def list_key(space: bytes, id1: int, atype: int) -> Key:
+    return Key(b"l:%b:%d:%d" % (space, id1, atype))
+
+
+def edge_key(space: bytes, id1: int, atype: int, id2: int) -> Key:
+    return Key(b"e:%b:%d:%d:%d" % (space, id1, atype, id2))
+
+
+def edge_keys(space: bytes, id1: int, atype: int, id2: int) -> tuple[Key, Key, Key]:
+    """All that a change of one association outdates."""
+    return (
+        edge_key(space, id1, atype, id2),
+        list_key(space, id1, atype),
+        count_key(space, id1, atype),
+    )
+
+
+def records_of(change: Change, space: str) -> Iterator[tuple[Key, int | None]]:
+    """What a committed row outdates: the key, and the version that an entry must have to be kept.
+
+    Versions of lists, counts and edges are those of the list, which grow with every write of any of its edges; its
+    row in `association_counts` is written in the same transaction. A row that is deleted has no version.
+    """
+    made = space.encode()
+    row = change.row
+    version = None if change.operation is Operation.DELETE else _number(row["version"])
+    match change.relation:
+        case "calotype.objects":
+            yield object_key(made, _number(row["id"])), version
+        case "calotype.associations":
+            id1, atype, id2 = _number(row["id1"]), _number(row["atype"]), _number(row["id2"])
+            yield edge_key(made, id1, atype, id2), version
+        case "calotype.association_counts":
+            id1, atype = _number(row["id1"]), _number(row["atype"])
+            yield count_key(made, id1, atype), version
+            yield list_key(made, id1, atype), version
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, str), value
+    return int(value)
