@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from calotype.infra.engines import postgres
+from calotype.infra.engines import postgres, sockets
 from calotype.infra.engines.postgres import Cluster, PostgresUnusable, binaries, start
 from tests.site import RunningCluster, Site
 
@@ -58,6 +58,8 @@ async def test_it_keeps_what_is_acknowledged_on_disk_and_writes_a_log_that_can_b
     assert "fsync" not in postgres.SETTINGS
     connection = await asyncpg.connect(site.control_dsn)
     assert await connection.fetchval("show wal_level") == "logical"
+    assert await connection.fetchval("show max_slot_wal_keep_size") == "1GB"
+    assert await connection.fetchval("show idle_replication_slot_timeout") == "0"
     assert await connection.fetchval("show server_encoding") == "UTF8"
     assert await connection.fetchval("select lower('ÄÉ')") == "äé"
     assert await connection.fetchval("show timezone") == "UTC"
@@ -96,7 +98,7 @@ def test_a_cluster_that_was_left_half_made_is_made_anew(short_directory: Path) -
 
 def test_a_path_too_long_for_a_socket_gets_a_short_private_one(tmp_path: Path) -> None:
     cluster = Cluster("pg", tmp_path / ("x" * 120))
-    assert len(str(cluster.socket_directory)) <= postgres.SOCKET_PATH_LIMIT
+    assert len(str(cluster.socket_directory)) <= sockets.SOCKET_PATH_LIMIT
     assert cluster.socket_directory != Cluster("pg", tmp_path / ("y" * 120)).socket_directory
     assert Cluster("pg", Path("/short")).socket_directory == Path("/short")
 

@@ -10,32 +10,31 @@ PostgreSQL refuses to run as root. When we are root, it runs in a user namespace
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+from calotype.infra.engines.sockets import make_private, socket_directory
 from calotype.std.errors import CalotypeError
 
 USER = "calotype"
 PORT = 5432
 """Names the socket file only: no TCP port is opened."""
 
-SOCKET_PATH_LIMIT = 100
-"""`sun_path` holds 108 bytes on Linux and 104 on macOS; the rest is the file's own name and the final NUL."""
-
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "wal_level": "logical",
+    "max_wal_senders": "20",
+    "max_replication_slots": "20",
+    "max_slot_wal_keep_size": "1GB",
     "max_connections": "200",
     "shared_buffers": "128MB",
     "effective_cache_size": "1GB",
@@ -47,6 +46,8 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] ",
     "log_min_duration_statement": "1s",
 }
+"""A slot whose consumer is away holds back at most 1 GB of log, then is lost: a disk may not fill. There is no other
+limit, as `idle_replication_slot_timeout` would be: a site may be down for weeks, and its standbys then follow on."""
 
 
 class PostgresUnusable(CalotypeError):
@@ -102,15 +103,16 @@ class Cluster:
         return self.root / "data"
 
     @property
+    def password_file(self) -> Path:
+        return self.root / "password"
+
+    @property
     def socket_directory(self) -> Path:
         """In the cluster's own directory, or in a private one under the temporary directory if that path is too long."""
-        if len(os.fsencode(self.root)) <= SOCKET_PATH_LIMIT - len(".s.PGSQL.5432.lock") - 1:
-            return self.root
-        digest = hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"calotype-{os.geteuid()}-{digest}"
+        return socket_directory(self.root, f".s.PGSQL.{PORT}.lock")
 
     def dsn(self, database: str = "postgres") -> str:
-        password = quote((self.root / "password").read_text().strip(), safe="")
+        password = quote(self.password_file.read_text().strip(), safe="")
         return f"postgresql://{USER}:{password}@/{database}?host={quote(str(self.socket_directory), safe='/')}&port={PORT}"
 
     def initialised(self) -> bool:
@@ -121,7 +123,7 @@ class Cluster:
         if self.initialised():
             return
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        password = self.root / "password"
+        password = self.password_file
         if not password.exists():
             password.touch(mode=0o600)
             password.write_text(secrets.token_urlsafe(24))
@@ -148,14 +150,14 @@ class Cluster:
 
     def command(self) -> list[str]:
         """The server in the foreground. SIGINT stops it at once and cleanly ("fast"), SIGTERM waits for sessions."""
-        self.socket_directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        settings = (
-            SETTINGS
-            | self.settings
-            | {"unix_socket_directories": str(self.socket_directory), "port": str(PORT)}
-        )
-        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        make_private(self.socket_directory)
+        options = [word for key, value in self.all_settings().items() for word in ("-c", f"{key}={value}")]
         return [*as_nobody(), str(binaries() / "postgres"), "-D", str(self.data), *options]
+
+    def all_settings(self) -> dict[str, str]:
+        """What it runs with: ours, those of `settings`, and where it listens."""
+        place = {"unix_socket_directories": str(self.socket_directory), "port": str(PORT)}
+        return SETTINGS | self.settings | place
 
     def ready(self) -> bool:
         """Whether it accepts connections now."""
