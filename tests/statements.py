@@ -15,7 +15,7 @@ from calotype.web.site import Site
 async def counted(site: Site) -> AsyncIterator[list[str]]:
     """The statements that the pools of a site run inside the block, as "server: text"."""
     seen: list[str] = []
-    pools = [*site.graph.shards.pools.values(), site.sessions]
+    pools = [*site.graph.shards.pools.values(), site.sessions.pool]
     for pool in pools:
         _watch(pool, seen)
     try:

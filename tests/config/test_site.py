@@ -5,9 +5,20 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from calotype.config.site import FILE, ConfigInvalid, Site, Web, load, save
+from calotype.config.site import (
+    FILE,
+    ConfigInvalid,
+    Region,
+    Site,
+    Web,
+    load,
+    region,
+    region_name,
+    save,
+)
 
 SITE = Site(
     secret_key="secret",
@@ -47,4 +58,76 @@ def test_a_file_that_cannot_be_used_is_refused_with_what_is_wrong(
 
 def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="calotype up"):
+        load(tmp_path)
+
+
+STANDBYS = {"pg-1": "postgresql://b/shards", "sessions": "postgresql://b/sessions"}
+REGIONS = {
+    "a": Region(memcached=("cache1:11211", "/run/cache.sock"), gutter=("[::1]:11211",)),
+    "b": Region(memcached_before=(("old:11211",), ()), standbys=STANDBYS, port=9000),
+}
+
+
+def in_regions(**regions: Region) -> Site:
+    return msgspec.structs.replace(SITE, regions=regions)
+
+
+@pytest.fixture(autouse=True)
+def no_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CALOTYPE_REGION", raising=False)
+
+
+def test_regions_are_read_as_they_were_written_in_their_order(tmp_path: Path) -> None:
+    site = in_regions(**REGIONS)
+    save(tmp_path, site)
+    assert load(tmp_path) == site
+    assert list(load(tmp_path).regions) == ["a", "b"]
+
+
+def test_a_process_is_told_its_region_and_is_of_the_first_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = in_regions(**REGIONS)
+    assert (region_name(site), region(site)) == ("a", REGIONS["a"])
+    monkeypatch.setenv("CALOTYPE_REGION", "b")
+    assert (region_name(site), region(site)) == ("b", REGIONS["b"])
+
+
+def test_a_site_without_regions_is_one_without_a_cache() -> None:
+    assert (region_name(SITE), region(SITE)) == ("a", Region())
+
+
+def test_a_region_that_the_file_does_not_name_is_an_error_with_those_that_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, in_regions(**REGIONS))
+    monkeypatch.setenv("CALOTYPE_REGION", "c")
+    with pytest.raises(ConfigInvalid, match=r"CALOTYPE_REGION is 'c'; calotype.toml names the regions a, b"):
+        load(tmp_path)
+
+
+def test_the_logs_are_those_of_every_server_and_of_the_sessions() -> None:
+    assert SITE.logs == {"pg-1": "postgresql:///shards", "sessions": "postgresql:///sessions"}
+
+
+@pytest.mark.parametrize(
+    ("regions", "said"),
+    [
+        ({"a": Region(standbys=STANDBYS)}, r"\[regions.a\] names standbys, but is the first"),
+        (
+            {"a": Region(), "b": Region()},
+            r"\[regions.b\] must name a standby for each of pg-1, sessions; it has none",
+        ),
+        (
+            {"a": Region(), "b": Region(standbys={"pg-1": "x"})},
+            "must name a standby for each of pg-1, sessions; it has pg-1",
+        ),
+        ({"a": Region(memcached=("cache",))}, r"\[regions.a\] names 'cache': an address is host:port"),
+        ({"a": Region(gutter=("cache:0",))}, "names 'cache:0'"),
+        ({"a": Region(memcached_before=(("./cache.sock",),))}, "names './cache.sock'"),
+        ({"A-1": Region()}, r"\[regions.A-1\] is no name"),
+        ({"a": Region(port=65536)}, "has port 65536"),
+    ],
+)
+def test_regions_that_cannot_be_are_refused(regions: dict[str, Region], said: str, tmp_path: Path) -> None:
+    save(tmp_path, in_regions(**regions))
+    with pytest.raises(ConfigInvalid, match=said):
         load(tmp_path)

@@ -281,7 +281,7 @@ async def test_health_names_each_engine(browser: Client) -> None:
     health = (await browser.get("/healthz")).json()
     assert health == {
         "status": "ok",
-        "engines": {"pg-1": "up", "pg-2": "up", "sessions": "up", "blobs": "up"},
+        "engines": {"pg-1": "up", "pg-2": "up", "sessions": "up", "blobs": "up", "memcached": "absent"},
     }
 
 

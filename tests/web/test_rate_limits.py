@@ -31,10 +31,10 @@ async def test_the_next_window_starts_anew_and_old_ones_are_forgotten(
     monkeypatch.setattr(rate_limits, "seconds_now", lambda: now + 60)
     await limit.spend(web_site.sessions, "key")
     monkeypatch.setattr(rate_limits, "seconds_now", lambda: now + 90_000)
-    assert await forget_old(web_site.sessions) >= 2
+    assert await forget_old(web_site.sessions.pool) >= 2
 
 
 async def test_the_key_is_not_stored(web_site: Site) -> None:
     await RateLimit("test-secret", amount=1, seconds=60).spend(web_site.sessions, "me@mail.example")
-    rows = await web_site.sessions.fetch("select key from public.web_attempts")
+    rows = await web_site.sessions.pool.fetch("select key from public.web_attempts")
     assert not any("mail.example" in row[0] for row in rows)

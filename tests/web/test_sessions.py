@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from calotype.web.middleware import Sessions
 from calotype.web.orm import in_thread
 from calotype.web.request import SiteRequest
-from calotype.web.sessions import SessionStore, end_sessions
+from calotype.web.sessions import SessionStore
 from calotype.web.site import Site
 
 
@@ -58,7 +58,7 @@ async def test_a_session_that_was_ended_meanwhile_is_not_brought_back(web_site: 
     session = SessionStore(None, web_site.sessions)
     session["_auth_user_id"] = "77"
     await session.asave()
-    assert await end_sessions(web_site.sessions, 77) == 1
+    assert await web_site.sessions.end_all(77) == 1
     session["late"] = True
     with pytest.raises(UpdateError):
         await session.asave()
@@ -72,7 +72,7 @@ async def test_a_request_whose_session_is_ended_meanwhile_is_answered_and_loses_
     await session.asave()
 
     async def view(request: SiteRequest) -> HttpResponse:
-        await end_sessions(web_site.sessions, 78)
+        await web_site.sessions.end_all(78)
         request.session["late"] = True
         return HttpResponse("done")
 

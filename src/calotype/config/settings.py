@@ -40,6 +40,7 @@ LEAN_MIDDLEWARE = [
     "calotype.web.native.Frames",
     "calotype.web.middleware.Errors",
     "calotype.web.middleware.Deadline",
+    "calotype.web.tickets.TicketHolders",
     "calotype.web.middleware.Sessions",
     "calotype.web.native.Locale",
     "calotype.web.native.Common",

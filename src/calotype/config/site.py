@@ -7,7 +7,9 @@ plane is said here and nowhere else.
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +18,12 @@ import msgspec
 from calotype.std.errors import CalotypeError
 
 FILE = "calotype.toml"
+
+FIRST_REGION = "a"
+"""The name of the region of a site whose file names none."""
+
+SESSIONS = "sessions"
+"""The database of sessions, and the name of its commit log."""
 
 
 class ConfigInvalid(CalotypeError):
@@ -44,6 +52,21 @@ class Email(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: bool = False
 
 
+class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one region fills its cache from, and where it keeps it. Addresses: `host:port`, or the path of a socket."""
+
+    memcached: tuple[str, ...] = ()
+    """Empty: this region runs without a cache."""
+    gutter: tuple[str, ...] = ()
+    """Servers that stand in for one of `memcached` that fails."""
+    memcached_before: tuple[tuple[str, ...], ...] = ()
+    """Earlier lists of `memcached` that some worker may still use: what is deleted is deleted there too."""
+    standbys: dict[str, str] = {}
+    """Log -> DSN of this region's standby of that database. The first region has none: it reads the primaries."""
+    port: int = 0
+    """Of its web server; 0: `web.port` plus the region's place in the file, counted from 0."""
+
+
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`servers`: physical server -> DSN of its database of logical shards. `databases`: Django alias -> DSN."""
 
@@ -57,6 +80,17 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where blobs live: an absolute path, or empty for DATA/blobs."""
     embedded_postgres: bool = True
     """Whether the supervisor starts the PostgreSQL servers `pg-1` and `pg-2` itself."""
+    embedded_memcached: bool = True
+    """Whether the supervisor starts one memcached a region itself, where there is one on PATH, and writes its address."""
+    memcached_mb: int = 64
+    """Memory for the items of an embedded memcached."""
+    regions: dict[str, Region] = {}
+    """The first is that of the primaries; empty: one region `a` without a cache."""
+
+    @property
+    def logs(self) -> dict[str, str]:
+        """The commit logs that outdate cache entries: log -> DSN of its primary database."""
+        return {**self.servers, SESSIONS: self.databases[SESSIONS]}
 
 
 def data_directory() -> Path:
@@ -68,8 +102,12 @@ def new_secret() -> str:
 
 
 def load(data: Path) -> Site:
-    """The site as this process must see it: the file, and what `calotype up` was told for this run only."""
+    """The site as this process must see it: the file, and what `calotype up` was told for this run only.
+
+    Raises `ConfigInvalid` as `read` and `region_name` do.
+    """
     site = read(data)
+    region_name(site)
     said = {key: os.environ.get(f"CALOTYPE_{key.upper()}") for key in ("host", "port", "workers")}
     try:
         web = msgspec.convert({key: value for key, value in said.items() if value}, Web, strict=False)
@@ -90,14 +128,23 @@ def read(data: Path) -> Site:
         ) from None
     except msgspec.DecodeError as error:
         raise ConfigInvalid(f"{path}: {error}") from None
-    missing = {"default", "sessions"} - site.databases.keys()
-    if missing:
-        raise ConfigInvalid(f"{path}: [databases] lacks {', '.join(sorted(missing))}")
-    if not site.servers:
-        raise ConfigInvalid(f"{path}: [servers] names no server")
-    if not 1 <= site.logical_shards <= 8192:
-        raise ConfigInvalid(f"{path}: logical_shards is {site.logical_shards}; it must be 1 to 8192")
+    for complaint in _complaints(site):
+        raise ConfigInvalid(f"{path}: {complaint}")
     return site
+
+
+def region_name(site: Site) -> str:
+    """The region of this process: `$CALOTYPE_REGION`, else the first. Raises `ConfigInvalid` if the file has none such."""
+    known = list(site.regions) or [FIRST_REGION]
+    name = os.environ.get("CALOTYPE_REGION") or known[0]
+    if name not in known:
+        raise ConfigInvalid(f"CALOTYPE_REGION is {name!r}; {FILE} names the regions {', '.join(known)}")
+    return name
+
+
+def region(site: Site) -> Region:
+    """What the file says of this process's region; raises `ConfigInvalid` as `region_name` does."""
+    return site.regions.get(region_name(site), Region())
 
 
 def save(data: Path, site: Site) -> None:
@@ -107,3 +154,43 @@ def save(data: Path, site: Site) -> None:
     half_written.touch(mode=0o600)
     half_written.write_bytes(msgspec.toml.encode(site))
     half_written.rename(data / FILE)
+
+
+def _complaints(site: Site) -> Iterator[str]:
+    missing = {"default", SESSIONS} - site.databases.keys()
+    if missing:
+        yield f"[databases] lacks {', '.join(sorted(missing))}"
+    if not site.servers:
+        yield "[servers] names no server"
+    if SESSIONS in site.servers:
+        yield f"[servers] names a server {SESSIONS}; that is the name of a database"
+    if not 1 <= site.logical_shards <= 8192:
+        yield f"logical_shards is {site.logical_shards}; it must be 1 to 8192"
+    if not 1 <= site.memcached_mb <= 1 << 20:
+        yield f"memcached_mb is {site.memcached_mb}; it must be 1 to {1 << 20}"
+    for place, (name, one) in enumerate(site.regions.items()):
+        for complaint in _complaints_of_region(site, name, one, first=place == 0):
+            yield f"[regions.{name}] {complaint}"
+
+
+def _complaints_of_region(site: Site, name: str, one: Region, *, first: bool) -> Iterator[str]:
+    if not re.fullmatch(r"[a-z0-9_]{1,16}", name):
+        yield "is no name: 1 to 16 of a-z, 0-9 and _, as replication slots are named"
+    if not 0 <= one.port <= 65535:
+        yield f"has port {one.port}; it must be 0 to 65535"
+    if first and one.standbys:
+        yield "names standbys, but is the first: it reads the primaries"
+    if not first and one.standbys.keys() != site.logs.keys():
+        yield f"must name a standby for each of {', '.join(site.logs)}; it has {', '.join(one.standbys) or 'none'}"
+    for address in (
+        *one.memcached,
+        *one.gutter,
+        *(each for before in one.memcached_before for each in before),
+    ):
+        if not _is_address(address):
+            yield f"names {address!r}: an address is host:port or an absolute path"
+
+
+def _is_address(address: str) -> bool:
+    found = re.fullmatch(r"(?:[^\s/:\[\]]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", address)
+    return Path(address).is_absolute() or (found is not None and 1 <= int(found[1]) <= 65535)

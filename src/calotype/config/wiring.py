@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from calotype.config.caches import region_cache
+from calotype.config.site import SESSIONS, region, region_name
 from calotype.config.site import Site as Configuration
 from calotype.infra.blobs import LocalBlobs
-from calotype.infra.shards import Pool, Shards
+from calotype.infra.shards import Shards, pool_with_standby
 from calotype.infra.tao import Graph, Handler
 from calotype.infra.tao.forget import forget
 from calotype.product import graph_types
 from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
 from calotype.product.photos.actions import remove_blobs
+from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
 
 __all__ = ["graph_types", "open_site", "outbox_handlers"]
@@ -25,15 +28,27 @@ __all__ = ["graph_types", "open_site", "outbox_handlers"]
 @asynccontextmanager
 async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[Site]:
     """Everything that a process needs to serve or tend the site, opened and closed with the block."""
+    here = region(configuration)
     blobs = LocalBlobs(Path(configuration.blobs) if configuration.blobs else data / "blobs")
-    sessions = Pool("sessions", configuration.databases["sessions"])
     threads = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="imaging")
-    async with Shards(configuration.databases["default"], configuration.servers) as shards:
-        try:
-            yield Site(graph=Graph(shards), sessions=sessions, blobs=blobs, imaging=threads, data=data)
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
-            await sessions.close()
+    sessions = pool_with_standby(SESSIONS, configuration.databases[SESSIONS], here.standbys.get(SESSIONS))
+    async with AsyncExitStack() as stack:
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        stack.push_async_callback(sessions.close)
+        cache = await stack.enter_async_context(region_cache(configuration, here)) if here.memcached else None
+        shards = await stack.enter_async_context(
+            Shards(configuration.databases["default"], configuration.servers, standbys=here.standbys)
+        )
+        yield Site(
+            graph=Graph(shards, cache),
+            sessions=SessionRows(sessions, cache),
+            blobs=blobs,
+            imaging=threads,
+            data=data,
+            cache=cache,
+            regions=tuple(configuration.regions),
+            region=region_name(configuration),
+        )
 
 
 def outbox_handlers(site: Site) -> Mapping[str, Handler]:

@@ -13,30 +13,18 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 
-from calotype.infra.shards import Pool
+from calotype.web.session_rows import SessionRows
 
 KEY_LENGTHS = range(8, 41)
 
-_LOAD = "select session_data from public.web_session where session_key = $1 and expire_date > now()"
-_EXISTS = "select 1 from public.web_session where session_key = $1"
-_CREATE = """
-insert into public.web_session (session_key, session_data, expire_date, account_id) values ($1, $2, $3, $4)
-on conflict do nothing returning session_key
-"""
-_UPDATE = """
-update public.web_session set session_data = $2, expire_date = $3, account_id = $4 where session_key = $1 returning session_key
-"""
-_DELETE = "delete from public.web_session where session_key = $1 returning session_key"
-_END_ALL = "delete from public.web_session where account_id = $1 and session_key <> $2 returning session_key"
-
 
 class SessionStore(DatabaseStore):
-    """With a pool its async methods use it; without one (Django's admin) everything is Django's own."""
+    """With rows its async methods use them; without (Django's admin) everything is Django's own."""
 
-    def __init__(self, session_key: str | None = None, pool: Pool | None = None) -> None:
+    def __init__(self, session_key: str | None = None, rows: SessionRows | None = None) -> None:
         plausible = session_key is not None and len(session_key) in KEY_LENGTHS and session_key.isalnum()
         super().__init__(session_key if plausible else None)
-        self._pool = pool
+        self._rows = rows
 
     @classmethod
     def get_model_class(cls) -> type[Any]:
@@ -61,15 +49,15 @@ class SessionStore(DatabaseStore):
         self.accessed = False
 
     async def aload(self) -> dict[str, Any]:
-        rows = await self._rows(_LOAD, self.session_key) if self.session_key else []
-        if not rows:
+        data = await self._ours.load(self.session_key) if self.session_key else None
+        if data is None:
             self._session_key = None
             return {}
-        loaded: dict[str, Any] = self.decode(rows[0][0])
+        loaded: dict[str, Any] = self.decode(data)
         return loaded
 
     async def aexists(self, session_key: str) -> bool:
-        return bool(await self._rows(_EXISTS, session_key))
+        return await self._ours.exists(session_key)
 
     async def asave(self, must_create: bool = False) -> None:
         if self.session_key is None:
@@ -79,23 +67,19 @@ class SessionStore(DatabaseStore):
         account = data.get(SESSION_KEY)
         row = (self.session_key, self.encode(data), self._expires(), int(account) if account else None)
         if must_create:
-            if not await self._rows(_CREATE, *row):
+            if not await self._ours.create(*row):
                 raise CreateError
-        elif not await self._rows(_UPDATE, *row):
+        elif not await self._ours.update(*row):
             raise UpdateError
 
     async def adelete(self, session_key: str | None = None) -> None:
         if key := session_key or self.session_key:
-            await self._rows(_DELETE, key)
+            await self._ours.delete(key)
+
+    @property
+    def _ours(self) -> SessionRows:
+        assert self._rows is not None, "this session belongs to Django's sync side"
+        return self._rows
 
     def _expires(self) -> datetime:
         return datetime.fromtimestamp(datetime.now(UTC).timestamp() + self.get_expiry_age(), UTC)
-
-    async def _rows(self, sql: str, *arguments: object) -> list[Any]:
-        assert self._pool is not None, "this session belongs to Django's sync side"
-        return list(await self._pool.write(sql, *arguments))
-
-
-async def end_sessions(pool: Pool, account_id: int, keep: str = "") -> int:
-    """End all sessions of an account but `keep`; how many."""
-    return len(await pool.write(_END_ALL, account_id, keep))

@@ -12,7 +12,6 @@ from calotype.product.accounts import names, store
 from calotype.product.accounts.types import JOINED, AccountId, Person, shard_root
 from calotype.std.errors import NotFound, NotSignedIn
 from calotype.web.request import SiteRequest
-from calotype.web.sessions import end_sessions
 
 AVATAR_HUES = 8
 
@@ -59,7 +58,7 @@ async def viewer(request: SiteRequest) -> Node[Person] | None:
     if request.viewer_node is None:
         node = await request.site.graph.obj_get(Person, request.account_id)
         if node is None or node.data.suspended:
-            await end_sessions(request.site.sessions, request.account_id)
+            await request.site.sessions.end_all(request.account_id)
             request.account_id = None
             return None
         request.viewer_node = node

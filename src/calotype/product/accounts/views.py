@@ -29,7 +29,6 @@ from calotype.web.orm import in_thread
 from calotype.web.pages import origin_of, safe_next, see_other
 from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
-from calotype.web.sessions import end_sessions
 
 LOG_IN_BY_NAME = RateLimit("log-in-name", amount=10, seconds=900)
 LOG_IN_BY_ADDRESS = RateLimit("log-in-address", amount=50, seconds=900)
@@ -145,7 +144,7 @@ async def change_password(request: SiteRequest) -> HttpResponse:
             form.add_error("current", _("This is not your password now."))
         elif await _set_password(account, form):
             await in_thread(login, request, account, BACKEND)
-            await end_sessions(request.site.sessions, account.id, keep=request.session.session_key or "")
+            await request.site.sessions.end_all(account.id, keep=request.session.session_key or "")
             messages.success(request, _("Your password is changed. You are logged out everywhere else."))
             return see_other(f"/@{person.data.username}/")
     return await show(request, "accounts/change_password.html", {"form": form}, 422 if form.errors else 200)
@@ -181,7 +180,7 @@ async def reset_confirm(request: SiteRequest, uid: str, token: str) -> HttpRespo
         raise LinkExpired(_("This link has expired or was used already. Ask for a new one."))
     form = forms.ResetForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and await _set_password(account, form):
-        await end_sessions(request.site.sessions, account.pk)
+        await request.site.sessions.end_all(account.pk)
         messages.success(request, _("Your password is changed. Log in with it."))
         return see_other(reverse("log_in"))
     response = await show(request, "accounts/reset_confirm.html", {"form": form}, 422 if form.errors else 200)
