@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -13,11 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.cookies import SimpleCookie
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+
+from calotype.cli.load.browser import Browser
 
 SOURCE = Path(__file__).parent.parent / "src"
 START_SECONDS = 120
@@ -25,12 +23,22 @@ START_SECONDS = 120
 
 @dataclass(frozen=True)
 class RunningSite:
+    """A site, seen from one of its regions: `port` and `suffix` are those of that region."""
+
     data: Path
     port: int
+    suffix: str = ""
+    """Of the names of the region's own processes."""
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def second_region(self) -> RunningSite:
+        """The same site, seen from its second region (of `--regions 2`)."""
+        assert not self.suffix
+        return replace(self, port=self.port + 1, suffix="-b")
 
     def calotype(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of the command line against this site."""
@@ -53,15 +61,17 @@ class RunningSite:
 
     def web_workers(self) -> list[int]:
         """The processes that answer requests."""
-        children = Path(f"/proc/{self.pid('web')}/task/{self.pid('web')}/children").read_text()
+        web = self.pid(f"web{self.suffix}")
+        children = Path(f"/proc/{web}/task/{web}/children").read_text()
         return [int(pid) for pid in children.split()]
 
     def wait_until_healthy(self, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
         while True:
             try:
-                if Visitor(self).get("/healthz").status == 200:
-                    return
+                with Browser(self.url) as browser:
+                    if browser.get("/healthz").status == 200:
+                        return
             except OSError:
                 pass
             assert time.monotonic() < until, self.calotype("logs", check=False).stdout[-4000:]
@@ -81,68 +91,21 @@ def running_site(data: Path, *options: str) -> Iterator[RunningSite]:
 
 
 def free_port() -> int:
-    """A port below those that the system hands out itself."""
-    for port in range(21000 + os.getpid() % 5000, 32768):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+    """A port below those that the system hands out itself, whose successor, a second region's, is free too."""
+    for port in range(21000 + os.getpid() % 5000, 32766):
+        if _can_be_bound(port) and _can_be_bound(port + 1):
             return port
-    raise AssertionError("no free port below 32768")
+    raise AssertionError("no two free ports below 32768")
 
 
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    location: str
-    text: str
-
-
-@dataclass
-class Visitor:
-    """One person's browser on a connection of its own, for load: plain HTTP, cookies, CSRF tokens."""
-
-    site: RunningSite
-    cookies: dict[str, str] = field(default_factory=dict)
-    _token: str = ""
-
-    def get(self, path: str) -> Reply:
-        return self._request("GET", path, b"", {})
-
-    def post(self, path: str, **fields: str) -> Reply:
-        if not self._token:
-            self.take_token()
-        body = urlencode({"csrfmiddlewaretoken": self._token, **fields}).encode()
-        return self._request("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded"})
-
-    def take_token(self) -> None:
-        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get("/password-reset/").text)
-        assert found is not None
-        self._token = found[1]
-
-    def log_in(self, username: str, password: str) -> None:
-        reply = self.post("/log-in/", username=username, password=password)
-        assert reply.status == 303, reply.text
-        self.take_token()
-
-    def _request(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.site.port, timeout=20)
-        if self.cookies:
-            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+def _can_be_bound(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            text = response.read().decode(errors="replace")
-        except http.client.HTTPException as error:
-            raise ConnectionError(str(error)) from error
-        finally:
-            connection.close()
-        for header in response.headers.get_all("Set-Cookie", []):
-            for name, morsel in SimpleCookie(header).items():
-                self.cookies[name] = morsel.value
-        return Reply(response.status, response.headers.get("Location", ""), text)
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def kill(pid: int) -> None:

@@ -1,4 +1,6 @@
-"""The command line with small stand-ins for `prepare`, the relay and the web server; PostgreSQL is the real one.
+"""The command line with small stand-ins for `prepare`, the relay, the invalidators and the web server.
+
+PostgreSQL and memcached are the real ones.
 
 Run as a program: `python tests/cli/stand_in.py up ...`. The stand-in web server answers /healthz and, with a POST to
 /crash, ends; `STAND_IN_PREPARE_STATUS` is the exit status of the stand-in for `prepare`.
@@ -46,6 +48,14 @@ while True:
     time.sleep(60)
 """
 
+INVALIDATOR = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print("following", sys.argv[1], "in region", os.environ["CALOTYPE_REGION"], flush=True)
+while True:
+    time.sleep(60)
+"""
+
 _real_web = site_processes.web
 
 
@@ -62,13 +72,18 @@ def _relay(told: Mapping[str, str]) -> ChildSpec:
     return _python("relay", RELAY, told)
 
 
-def _web(places: Places, site: Site, told: Mapping[str, str]) -> ChildSpec:
-    return replace(_real_web(places, site, told), command=_python("web", WEB, told).command)
+def _invalidator(log: str, name: str, told: Mapping[str, str]) -> ChildSpec:
+    return _python(name, INVALIDATOR, told, log)
+
+
+def _web(places: Places, site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:
+    return replace(_real_web(places, site, told, name), command=_python(name, WEB, told).command)
 
 
 if __name__ == "__main__":
     site_processes.OURSELVES = (sys.executable, str(Path(__file__).resolve()))
     site_processes.prepare = _prepare
     site_processes.relay = _relay
+    site_processes.invalidator = _invalidator
     site_processes.web = _web
     main()

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from calotype.cli import state
@@ -27,6 +28,13 @@ def test_what_is_written_is_read(places: Places) -> None:
     state.write(places, example())
     assert state.read(places) == example()
     assert [path.name for path in places.run.iterdir()] == ["state.json"]
+
+
+def test_the_state_of_an_earlier_release_is_read(places: Places) -> None:
+    earlier = msgspec.to_builtins(example())
+    del earlier["regions"]
+    places.state.write_bytes(msgspec.json.encode(earlier))
+    assert state.read(places) == example()
 
 
 def test_no_state_and_a_damaged_one_are_none(places: Places) -> None:

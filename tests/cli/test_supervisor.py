@@ -238,3 +238,63 @@ async def test_what_is_run_once_is_ended_when_somebody_asks_to_stop(
 async def test_children_append_to_their_own_logs(running: Supervisor, places: Places) -> None:
     await running.start(sh("talker", "echo hello; sleep 60"))
     await until(lambda: "hello" in places.log("talker").read_text())
+
+
+async def test_what_a_child_needs_is_done_before_each_start(running: Supervisor, places: Places) -> None:
+    done: list[int] = []
+
+    async def before() -> None:
+        done.append(child(places, "frail").restarts)
+
+    await running.start(sh("frail", "sleep 60", before=before))
+    process = child(places, "frail").process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    await until(lambda: done == [0, 1])
+
+
+async def test_what_cannot_be_done_before_a_start_fails_it(running: Supervisor, said: Said) -> None:
+    async def before() -> None:
+        raise StartFailed("the disk is full")
+
+    with pytest.raises(StartFailed, match="copy ended 3 times before it was ready"):
+        await running.start(
+            ChildSpec("copy", ["sleep", "60"], before=before, ready=file_exists(Path("/nowhere")))
+        )
+    assert "copy cannot be started (the disk is full); starting it again in 0.2 s" in said.lines
+
+
+async def test_asking_to_stop_gives_up_what_is_done_before_a_start(running: Supervisor) -> None:
+    async def before() -> None:
+        await asyncio.sleep(60)
+
+    starting = asyncio.create_task(running.start(sh("copy", "sleep 60", before=before)))
+    await asyncio.sleep(0.1)
+    begun = time.monotonic()
+    running.ask_to_stop()
+    with pytest.raises(Stopped):
+        await starting
+    await running.stop()
+    assert time.monotonic() - begun < 1
+
+
+async def test_a_child_that_is_not_sound_is_stopped_and_started_again(
+    running: Supervisor, places: Places, said: Said
+) -> None:
+    async def sound() -> bool:
+        return child(places, "stale").restarts > 0
+
+    await running.start(sh("stale", "sleep 60", sound=sound))
+    await until(lambda: child(places, "stale").restarts == 1 and child(places, "stale").state == "running")
+    assert "stale can no longer do its work: it is stopped and made anew" in said.lines
+
+
+async def test_the_regions_that_it_serves_are_told(running: Supervisor, places: Places) -> None:
+    regions = [
+        state.RegionState("a", "http://127.0.0.1:1", ("/a.sock",)),
+        state.RegionState("b", "http://[::1]:2", ()),
+    ]
+    running.serves(regions)
+    known = state.read(places)
+    assert known is not None
+    assert known.regions == regions

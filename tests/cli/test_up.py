@@ -1,17 +1,15 @@
-"""`up`, `status`, `logs` and `down` with real PostgreSQL clusters; see `stand_in` for the rest."""
+"""`up`, `status`, `logs` and `down` with real PostgreSQL clusters and no memcached; see `stand_in` for the rest."""
 
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,65 +17,9 @@ import psycopg
 import pytest
 
 from calotype.cli import state
-from calotype.cli.places import Places
-from calotype.cli.process import alive, marked, send, wait_until
+from calotype.cli.process import alive, marked, send
 from calotype.config.site import read
-
-STAND_IN = Path(__file__).with_name("stand_in.py")
-SOURCE = Path(__file__).parents[2] / "src"
-
-
-def free_port() -> int:
-    """Below 32768, where the kernel gives none to outgoing connections."""
-    for port in range(18200 + os.getpid() % 1000, 30000):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
-
-
-class CommandLine:
-    """The stand-in command line, for one data directory and port."""
-
-    def __init__(self, data: Path) -> None:
-        self.places = Places(data)
-        self.port = free_port()
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("CALOTYPE_")}
-        self.environment = {**clean, "PYTHONPATH": str(SOURCE), "CALOTYPE_DATA": str(data)}
-
-    def __call__(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(STAND_IN), *arguments],
-            env={**self.environment, **more},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-
-    def up(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return self("up", "--detach", "--port", str(self.port), *arguments, **more)
-
-    def foreground(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(STAND_IN), "up", "--port", str(self.port), *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def status(self) -> dict[str, object]:
-        said: dict[str, object] = json.loads(self("status", "--json").stdout)
-        return said
-
-    def state(self) -> state.State:
-        known = state.read(self.places)
-        assert known is not None
-        return known
+from tests.cli.command_line import CommandLine, eventually
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +42,6 @@ def site(initialised: Path) -> Iterator[CommandLine]:
     assert marked(initialised) == []
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    assert wait_until(condition, seconds)
-
-
 def test_the_first_start_makes_everything_and_the_second_finds_it(tmp_path: Path) -> None:
     command = CommandLine(tmp_path / "a new site")
     begun = time.monotonic()
@@ -116,6 +54,7 @@ def test_the_first_start_makes_everything_and_the_second_finds_it(tmp_path: Path
     )
     assert "making the PostgreSQL clusters" in first.stdout
     assert "prepared --demo" in first.stdout
+    assert "memcached is not on PATH: pages come without a cache" in first.stdout
     made = read(command.places.data)
     assert (list(made.servers), list(made.databases)) == (["pg-1", "pg-2"], ["default", "sessions"])
     for dsn in (*made.servers.values(), *made.databases.values()):
@@ -144,7 +83,10 @@ def test_status_tells_what_runs(site: CommandLine) -> None:
         ("relay", "running"),
         ("web", "running"),
     ]
-    assert site("status").returncode == 0
+    assert said["regions"] == [{"name": "a", "url": said["url"], "memcached": [], "health": said["health"]}]
+    text = site("status")
+    assert text.returncode == 0
+    assert "cache       none: pages come without it" in text.stdout
     assert not site.places.demo.exists()
 
 

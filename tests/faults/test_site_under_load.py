@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.running_site import RunningSite, Visitor, kill, running_site
+from calotype.cli.load.browser import Browser
+from tests.running_site import RunningSite, kill, running_site
 from tests.site import root
 
 PASSWORD = "contemplative"
@@ -47,7 +48,7 @@ class Load:
 
     def run(self, seed: int, disturb: Callable[[], None]) -> None:
         """Write while `disturb` runs, and a second before and after."""
-        visitors = {name: Visitor(self.site) for name in random.Random(seed).sample(PEOPLE, WRITERS)}
+        visitors = {name: Browser(self.site.url) for name in random.Random(seed).sample(PEOPLE, WRITERS)}
         for name, visitor in visitors.items():
             visitor.log_in(name, PASSWORD)
         threads = [
@@ -65,7 +66,7 @@ class Load:
             for thread in threads:
                 thread.join()
 
-    def _write(self, me: str, visitor: Visitor, chance: random.Random) -> None:
+    def _write(self, me: str, visitor: Browser, chance: random.Random) -> None:
         """Each writer changes only their own edges, so the last acknowledged word on an edge is its state."""
         number = 0
         while not self._stop.is_set():
@@ -84,13 +85,13 @@ class Load:
                     self.failures += 1
                 time.sleep(0.05)
 
-    def _comment(self, visitor: Visitor, post: str, text: str) -> None:
+    def _comment(self, visitor: Browser, post: str, text: str) -> None:
         if self._acknowledged(visitor.post(f"/p/{post}/comments/", text=text).status):
             with self._lock:
                 self.comments.add(text)
 
     def _edge(
-        self, edges: dict[tuple[str, str], bool], key: tuple[str, str], on: bool, visitor: Visitor, path: str
+        self, edges: dict[tuple[str, str], bool], key: tuple[str, str], on: bool, visitor: Browser, path: str
     ) -> None:
         with self._lock:
             edges.pop(key, None)  # until this one is acknowledged, either state is right
@@ -111,13 +112,13 @@ class Load:
         return False
 
 
-def posts_of_everybody(visitor: Visitor) -> list[str]:
+def posts_of_everybody(visitor: Browser) -> list[str]:
     statuses: list[dict[str, Any]] = json.loads(visitor.get("/api/v1/timelines/home?limit=40").text)
     return [status["id"] for status in statuses]
 
 
 def under_load(site: RunningSite, seed: int, disturb: Callable[[], None]) -> Load:
-    jan = Visitor(site)
+    jan = Browser(site.url)
     jan.log_in("jan", PASSWORD)
     load = Load(site, posts_of_everybody(jan)[:8])
     load.run(seed, disturb)

@@ -43,10 +43,16 @@ def has_noto() -> bool:
     )
 
 
+def has_memcached() -> bool:
+    """Whether there is a memcached as the site itself would find it: `$CALOTYPE_MEMCACHED_BIN`, else on PATH."""
+    return shutil.which(os.environ.get("CALOTYPE_MEMCACHED_BIN") or "memcached") is not None
+
+
 ENGINES = (
     Engine(
         "Chromium", "browser", "chromium", "install it and have `chromium` on PATH", lambda: bool(chromium())
     ),
+    Engine("memcached", "memcached", "memcached", "install it and have `memcached` on PATH", has_memcached),
     Engine("Noto fonts", "browser", "fonts-noto-core", "install the Noto Sans fonts", has_noto),
 )
 

@@ -26,6 +26,9 @@ COMMANDS = {
     "status": Entry("calotype.cli.status:status", "What is running, where, and whether it is healthy."),
     "logs": Entry("calotype.cli.logs:logs", "Print or follow the logs of its processes."),
     "demo": Entry("calotype.cli.demo:demo", "Add people and photos to try a site at size."),
+    "load": Entry(
+        "calotype.cli.load.command:load", "Use a running site as people do, and check what they see."
+    ),
     "shards": Entry(
         "calotype.cli.shards:shards", "Logical shards: where they live; migrate them, add new ones."
     ),
@@ -37,6 +40,9 @@ COMMANDS = {
     "check": Entry("calotype.cli.check:check", "Format, lint, types and import contracts."),
     "test": Entry("calotype.cli.test:test", "Everything that must pass: check, then all tests."),
     "prepare": Entry("calotype.cli.prepare:prepare", "Migrate, collect static files (`up` runs it)."),
+    "invalidator": Entry(
+        "calotype.cli.invalidator:invalidator", "Outdate a region's cache by a commit log (`up` runs them)."
+    ),
     "relay": Entry("calotype.cli.relay:relay", "Deliver the outboxes of all shards (`up` runs it)."),
 }
 
@@ -62,6 +68,7 @@ Environment, each the same as the option of `up`:
   CALOTYPE_HOST       address it binds to (default: 127.0.0.1)
   CALOTYPE_WORKERS    web processes (default: one fewer than the cores)
   CALOTYPE_POSTGRES   DSNs of existing servers, separated by spaces
+  CALOTYPE_REGIONS    how many regions this machine plays, 1 or 2 (kept)
 \b
 And of the program that starts this one:
   CALOTYPE_PYTHON     the interpreter: a path, a command, or a version

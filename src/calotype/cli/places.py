@@ -39,6 +39,10 @@ class Places:
         """There when the demo content is: then the demo login works."""
         return self.run / "demo"
 
+    def invalidator(self, region: str, log: str) -> Path:
+        """How far the invalidator of a log is, as it says itself."""
+        return self.run / f"invalidator-{log}-{region}.json"
+
     @property
     def logs(self) -> Path:
         return self.data / "logs"
@@ -52,6 +56,11 @@ class Places:
 
     def cluster(self, name: str) -> Path:
         return self.data / "pg" / name
+
+    @property
+    def memcached(self) -> Path:
+        """Where the sockets of the embedded memcached servers lie."""
+        return self.data / "memcached"
 
     def make(self) -> None:
         """Make the directories, private to their owner."""

@@ -12,8 +12,8 @@ class PortUnusable(CalotypeError):
     code = "port_unusable"
 
 
-def require_free(host: str, port: int) -> None:
-    """Raises `PortUnusable` with the port, the reason and the option that changes it."""
+def require_free(host: str, port: int, region: str = "") -> None:
+    """Raises `PortUnusable` with the port, the reason and what changes it: an option, or the key of a further region."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -27,7 +27,10 @@ def require_free(host: str, port: int) -> None:
         try:
             probe.bind(address)
         except OSError as error:
-            raise PortUnusable(_sentence(host, port, error), port=port) from None
+            sentence = (
+                _sentence_of_region(host, port, region, error) if region else _sentence(host, port, error)
+            )
+            raise PortUnusable(sentence, port=port) from None
 
 
 def _sentence(host: str, port: int, error: OSError) -> str:
@@ -39,3 +42,15 @@ def _sentence(host: str, port: int, error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"port {port} on {host} may not be used by this user: choose one above 1023 with --port or CALOTYPE_PORT"
     return f"{host}:{port} cannot be used ({error.strerror}): choose another address with --host or port with --port"
+
+
+def _sentence_of_region(host: str, port: int, region: str, error: OSError) -> str:
+    taken = (
+        "is taken by another program"
+        if error.errno == errno.EADDRINUSE
+        else f"cannot be used ({error.strerror})"
+    )
+    return (
+        f"port {port} on {host}, of region {region}, {taken}: choose another with --port, which moves the ports of all"
+        f" regions, or with `port` under [regions.{region}] in calotype.toml"
+    )

@@ -52,7 +52,7 @@ async def _run() -> None:
                 tidied_at = time.monotonic()
                 try:
                     purged = await sweep.purge_tombstones()
-                    forgotten = await forget_old(site.sessions)
+                    forgotten = await forget_old(site.sessions.pool)
                     await forget_claims(site.graph.shards, KINDS, KEPT_S)
                     log.info("purged %d tombstones and %d rate-limit windows", purged, forgotten)
                 except CalotypeError as error:

@@ -16,8 +16,10 @@ from calotype.cli.health import probe
 from calotype.cli.places import Places, checkout
 from calotype.cli.process import working_in
 from calotype.cli.supervisor import ChildSpec
-from calotype.config.site import Site, Web
+from calotype.config.site import FIRST_REGION, Site, Web
+from calotype.infra.engines.memcached import Memcached
 from calotype.infra.engines.postgres import Cluster, as_nobody
+from calotype.infra.engines.standby import Standby
 
 EMBEDDED = ("pg-1", "pg-2")
 """The clusters a site has by default: two, so that one machine already plays several physical servers."""
@@ -28,6 +30,9 @@ OURSELVES: tuple[str, ...] = (sys.executable, "-P", "-m", "calotype.cli")
 STATIC_EXPIRES_S = 365 * 24 * 3600
 """The names of static files carry a hash of their content."""
 
+COPIED_WITHIN_S = 3600.0
+"""A standby is made by copying its primary, however large that is."""
+
 WORKERS_END_WITHIN_S = 10
 """Less than the supervisor's own patience, so that Granian ends its workers itself."""
 
@@ -36,12 +41,13 @@ def clusters(places: Places) -> list[Cluster]:
     return [Cluster(name, places.cluster(name)) for name in EMBEDDED]
 
 
-def environment(places: Places, site: Site) -> dict[str, str]:
-    """What every process of the site is told. `site.web` carries what the command line said for this run."""
+def environment(places: Places, site: Site, region: str = FIRST_REGION) -> dict[str, str]:
+    """What every process of a region is told. `site.web` carries what the command line said for this run."""
     told = {
         "CALOTYPE_DATA": str(places.data),
         "CALOTYPE_HOST": site.web.host,
         "CALOTYPE_PORT": str(site.web.port),
+        "CALOTYPE_REGION": region,
         "CALOTYPE_WORKERS": str(site.web.workers),
         "DJANGO_SETTINGS_MODULE": "calotype.config.settings",
         "PYTHONUNBUFFERED": "1",
@@ -66,6 +72,35 @@ def postgres(cluster: Cluster) -> ChildSpec:
     )
 
 
+def standby(copy: Standby) -> ChildSpec:
+    """Made anew before a start, and stopped to be made anew, whenever its primary no longer has the log that it lacks."""
+
+    async def before() -> None:
+        await asyncio.to_thread(copy.initialise)
+        forget_dead_postmaster(copy)
+
+    async def sound() -> bool:
+        return await asyncio.to_thread(copy.can_follow) is not False
+
+    return replace(postgres(copy), before=before, sound=sound, ready_within_s=COPIED_WITHIN_S)
+
+
+def memcached(server: Memcached) -> ChildSpec:
+    async def ready() -> bool:
+        return await asyncio.to_thread(server.ready)
+
+    return ChildSpec(server.name, [*dying_with_us(signal.SIGTERM), *server.command()], ready=ready)
+
+
+def invalidators(site: Site, told: Mapping[str, str], suffix: str = "") -> list[ChildSpec]:
+    """One for each commit log, for the region that `told` names."""
+    return [invalidator(log, f"invalidator-{log}{suffix}", told) for log in site.logs]
+
+
+def invalidator(log: str, name: str, told: Mapping[str, str]) -> ChildSpec:
+    return _child(name, [*OURSELVES, "invalidator", log], told)
+
+
 def prepare(told: Mapping[str, str], *, demo: bool) -> ChildSpec:
     return _child("prepare", [*OURSELVES, "prepare", "--demo" if demo else "--no-demo"], told)
 
@@ -74,7 +109,7 @@ def relay(told: Mapping[str, str]) -> ChildSpec:
     return _child("relay", [*OURSELVES, "relay"], told)
 
 
-def web(places: Places, site: Site, told: Mapping[str, str]) -> ChildSpec:
+def web(places: Places, site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:
     address = url_of(site.web)
 
     async def ready() -> bool:
@@ -98,7 +133,7 @@ def web(places: Places, site: Site, told: Mapping[str, str]) -> ChildSpec:
     # The application writes its own access log; a worker that crashes is replaced without closing the port.
     flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
     granian = [sys.executable, "-P", "-m", "granian", "calotype.config.asgi:application"]
-    return replace(_child("web", [*granian, *words, *flags], told), ready=ready)
+    return replace(_child(name, [*granian, *words, *flags], told), ready=ready)
 
 
 def url_of(web: Web) -> str:

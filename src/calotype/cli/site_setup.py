@@ -31,6 +31,7 @@ class Wanted:
     port: int | None = None
     workers: int | None = None
     postgres: tuple[str, ...] = ()
+    regions: int | None = None
 
 
 def existing(places: Places) -> Site | None:
@@ -78,13 +79,19 @@ def follow_moved_data(places: Places, site: Site) -> Site:
         return site
     corrected = site
     for cluster in clusters(places):
-        was = _socket_parameter(site.servers.get(cluster.name, ""))
-        now = _socket_parameter(cluster.dsn())
+        was = socket_parameter(site.servers.get(cluster.name, ""))
+        now = socket_parameter(cluster.dsn())
         if was and was != now:
             corrected = _with_socket(corrected, was, now)
     if corrected is not site:
         save(places.data, corrected)
     return corrected
+
+
+def socket_parameter(dsn: str) -> str:
+    """The parameter of a DSN that says where the socket of its server lies; empty when it has none."""
+    found = re.search(r"[?&](host=[^&]*)", dsn)
+    return found[1] if found else ""
 
 
 def create_databases(site: Site) -> None:
@@ -148,11 +155,6 @@ def _with_database(dsn: str, name: str) -> str:
     scheme, rest = dsn.split("://", 1)
     place, question, parameters = rest.partition("?")
     return f"{scheme}://{place.partition('/')[0]}/{quote(name)}{question}{parameters}"
-
-
-def _socket_parameter(dsn: str) -> str:
-    found = re.search(r"[?&](host=[^&]*)", dsn)
-    return found[1] if found else ""
 
 
 def _with_socket(site: Site, was: str, now: str) -> Site:

@@ -26,13 +26,23 @@ class ChildState(msgspec.Struct):
     stop_signal: int
 
 
+class RegionState(msgspec.Struct):
+    name: str
+    url: str
+    memcached: tuple[str, ...]
+    """The addresses of its cache; empty: it has none."""
+
+
 class State(msgspec.Struct):
+    """`url` is that of the first region."""
+
     supervisor: Process
     url: str
     phase: Phase
     since: float
     children: list[ChildState]
     """In the order of their start; they are stopped in the reverse."""
+    regions: list[RegionState] = []
 
 
 def read(places: Places) -> State | None:

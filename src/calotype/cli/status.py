@@ -20,7 +20,10 @@ NOT_RUNNING = 3
 
 
 class Report(msgspec.Struct):
-    """What `--json` prints. `children` as in state.json, except that a process that is gone has no `pid`."""
+    """What `--json` prints. `children` as in state.json, except that a process that is gone has no `pid`.
+
+    `url` and `health` are those of the first region; `regions` has the same of each, and the addresses of its cache.
+    """
 
     running: bool
     url: str | None
@@ -29,6 +32,7 @@ class Report(msgspec.Struct):
     supervisor: int | None
     children: list[dict[str, object]]
     health: dict[str, object]
+    regions: list[dict[str, object]] = []
 
 
 @click.command()
@@ -37,7 +41,7 @@ class Report(msgspec.Struct):
 def status(places: Places, as_json: bool) -> None:
     """What runs, where, and whether it is healthy.
 
-    Exit status: 0 running and healthy, 1 running but not healthy, 3 not running.
+    Exit status: 0 running and healthy (in every region), 1 running but not healthy, 3 not running.
 
     \b
     Examples:
@@ -57,14 +61,25 @@ def examine(places: Places) -> Report:
         phase = "starting" if process is not None else "stopped"
         return Report(process is not None, None, str(places.data), phase, _pid(process), [], _health(None))
     children = [_child(child) for child in known.children]
-    health = probe(known.url) if known.phase == "running" else None
-    return Report(True, known.url, str(places.data), known.phase, process.pid, children, _health(health))
+    regions = [_region(region, known.phase) for region in known.regions]
+    health = regions[0]["health"] if regions else _health(None)
+    assert isinstance(health, dict)
+    return Report(True, known.url, str(places.data), known.phase, process.pid, children, health, regions)
 
 
 def exit_status(report: Report) -> int:
     if not report.running:
         return NOT_RUNNING
-    return 0 if report.health["ok"] else UNHEALTHY
+    return 0 if report.health["ok"] and all(_ok(region) for region in report.regions) else UNHEALTHY
+
+
+def _region(region: state.RegionState, phase: state.Phase) -> dict[str, object]:
+    health = probe(region.url) if phase == "running" else None
+    return {"name": region.name, "url": region.url, "memcached": region.memcached, "health": _health(health)}
+
+
+def _ok(region: dict[str, object]) -> bool:
+    return isinstance(region["health"], dict) and bool(region["health"]["ok"])
 
 
 def _child(child: state.ChildState) -> dict[str, object]:
@@ -91,20 +106,40 @@ def _pid(process: Process | None) -> int | None:
 def _text(report: Report) -> str:
     if not report.running:
         return f"Calotype is not running (data {report.data}). `./calotype up` starts it."
-    healthy = "healthy" if report.health["ok"] else f"not healthy: {report.health['detail']}"
     lines = [
-        f"Calotype is {report.phase} at {report.url or '(no address yet)'}, {healthy}",
+        f"Calotype is {report.phase} at {report.url or '(no address yet)'}, {_health_text(report.health)}",
+        *(
+            f"  region {one['name']} at {one['url']}, {_health_text(one['health'])}"
+            for one in report.regions[1:]
+        ),
         f"  data        {report.data}",
+        f"  cache       {_cache_text(report.regions)}",
+        f"  supervisor  process {report.supervisor}",
     ]
-    lines.append(f"  supervisor  process {report.supervisor}")
-    lines += [_child_text(child) for child in report.children]
+    width = max((len(str(child["name"])) for child in report.children), default=0)
+    lines += [_child_text(child, max(10, width)) for child in report.children]
     return "\n".join(lines)
 
 
-def _child_text(child: dict[str, object]) -> str:
+def _health_text(health: object) -> str:
+    assert isinstance(health, dict)
+    return "healthy" if health["ok"] else f"not healthy: {health['detail']}"
+
+
+def _cache_text(regions: list[dict[str, object]]) -> str:
+    said = [
+        ", ".join(map(str, addresses)) for one in regions if isinstance(addresses := one["memcached"], tuple)
+    ]
+    return (
+        "; ".join(one or "none: pages come without it, slower and as correct" for one in said)
+        or "not known yet"
+    )
+
+
+def _child_text(child: dict[str, object], width: int) -> str:
     since = datetime.fromisoformat(str(child["since"])).timestamp()
     pid = f"process {child['pid']}" if child["pid"] else "no process"
-    return f"  {child['name']:10}  {child['state']:9} {pid:16} for {_duration(time.time() - since)}, restarts {child['restarts']}"
+    return f"  {child['name']:{width}}  {child['state']:9} {pid:16} for {_duration(time.time() - since)}, restarts {child['restarts']}"
 
 
 def _duration(seconds: float) -> str:

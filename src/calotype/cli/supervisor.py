@@ -27,6 +27,7 @@ HEALTHY_S = 30.0
 """A child that ran this long has earned a first, short delay again."""
 
 READY_POLL_S = 0.05
+SOUND_POLL_S = 10.0
 CRASHES_BEFORE_GIVING_UP = 3
 """While starting: a child that ended this often before it was ever ready will not become so."""
 
@@ -57,6 +58,10 @@ class ChildSpec:
     stop_within_s: float = STOP_WITHIN_S
     ready: Callable[[], Awaitable[bool]] | None = None
     ready_within_s: float = 60.0
+    before: Callable[[], Awaitable[None]] | None = None
+    """Done before each start; a `CalotypeError` of it is a failed start."""
+    sound: Callable[[], Awaitable[bool]] | None = None
+    """Asked now and then of a child that is ready; one that is not sound is stopped, and started again."""
 
 
 class Backoff:
@@ -148,26 +153,47 @@ class Child:
         """From start to end; says how it ended."""
         self._enter("starting")
         try:
+            if self.spec.before is not None and not await self._done_before(self.spec.before()):
+                return "was stopped before it was started"
             running = await spawn(self.spec, self._places)
-        except OSError as error:
+        except (OSError, CalotypeError) as error:
             return f"cannot be started ({error})"
         self._running, self.process = running, identify(running.pid)
         self._changed()
         if self._stopping.is_set():  # asked while it was being started
             self._signal(self.spec.stop_signal)
-        watch = asyncio.create_task(self._watch_until_ready())
+        watch = asyncio.create_task(self._watch())
         status = await running.wait()
         watch.cancel()
         kill_group(running.pid)  # workers whose parent crashed would keep its port
         self._running = self.process = None
         return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
-    async def _watch_until_ready(self) -> None:
+    async def _done_before(self, work: Awaitable[None]) -> bool:
+        """False when somebody asks to stop meanwhile; the work is then given up."""
+        doing, asked = asyncio.ensure_future(work), asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+            return doing.done()
+        finally:
+            asked.cancel()
+            doing.cancel()
+
+    async def _watch(self) -> None:
         if self.spec.ready is not None:
             await _until(self.spec.ready)
         if not self._stopping.is_set():
             self.ready.set()
             self._enter("running")
+        if self.spec.sound is not None:
+            await _until_not(self.spec.sound, SOUND_POLL_S)
+            if not self._stopping.is_set():
+                self._progress.line(
+                    f"{self.spec.name} can no longer do its work: it is stopped and made anew"
+                )
+                self._signal(self.spec.stop_signal)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._running is not None:
@@ -195,6 +221,7 @@ class Supervisor:
         """What `run` is running."""
         self._phase: state.Phase = "starting"
         self._since = time.time()
+        self._regions: list[state.RegionState] = []
         self._asked_to_stop = asyncio.Event()
         self._rotation = asyncio.create_task(self._rotate_logs())
         self._save()
@@ -209,6 +236,11 @@ class Supervisor:
     async def run(self, spec: ChildSpec) -> None:
         """Run something to its end, passing its lines on. Raises `StartFailed` unless it ends with status 0."""
         await self.unless_stopped(self._run_to_its_end(spec))
+
+    def serves(self, regions: Sequence[state.RegionState]) -> None:
+        """Tell the other commands which regions this serves."""
+        self._regions = list(regions)
+        self._save()
 
     def running(self) -> None:
         """All of it is up."""
@@ -285,8 +317,9 @@ class Supervisor:
 
     def _save(self) -> None:
         children = [child.snapshot() for child in self._children()]
+        known = state.State(ourselves(), self._url, self._phase, self._since, children, self._regions)
         with contextlib.suppress(OSError):  # a full disk must not end what runs
-            state.write(self._places, state.State(ourselves(), self._url, self._phase, self._since, children))
+            state.write(self._places, known)
 
     async def _rotate_logs(self) -> None:
         while True:
@@ -338,6 +371,13 @@ async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
         if await condition():
             return
         await asyncio.sleep(READY_POLL_S)
+
+
+async def _until_not(condition: Callable[[], Awaitable[bool]], every_s: float) -> None:
+    while True:
+        if not await condition():
+            return
+        await asyncio.sleep(every_s)
 
 
 async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:

@@ -50,9 +50,9 @@ class Ran(NamedTuple):
 def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> None:
     """Run `check`, then all tests; the last line says how many passed and failed.
 
-    On Debian and Ubuntu, as root, missing engines (Chromium, fonts) are installed first. Elsewhere the tests that
-    need them are left out, and this says which and how to get them; with CALOTYPE_REQUIRE_ENGINES=1 a missing engine
-    is a failure. Without arguments, the fast part runs a second time on Python 3.12 if that is here.
+    On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached) are installed first. Elsewhere the
+    tests that need them are left out, and this says which and how to get them; with CALOTYPE_REQUIRE_ENGINES=1 a
+    missing engine is a failure. Without arguments, the fast part runs a second time on Python 3.12 if that is here.
 
     \b
     Examples:
@@ -143,8 +143,9 @@ def _on_oldest_python() -> Ran:
 
 def _environment() -> Mapping[str, str]:
     """Ours, without what would point the tests at somebody's site."""
-    site = ("CALOTYPE_DATA", "CALOTYPE_HOST", "CALOTYPE_PORT", "CALOTYPE_WORKERS", "CALOTYPE_POSTGRES")
-    return {key: value for key, value in os.environ.items() if key not in site}
+    site = ("DATA", "HOST", "PORT", "WORKERS", "POSTGRES", "REGIONS", "REGION")
+    pointing = {f"CALOTYPE_{name}" for name in site}
+    return {key: value for key, value in os.environ.items() if key not in pointing}
 
 
 def _verdict(checked: bool, lacking: list[engines.Engine], oldest: Ran, *, required: bool) -> list[str]:

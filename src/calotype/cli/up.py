@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
-import msgspec
 
-from calotype.cli import site_processes, site_setup, state
+from calotype.cli import site_processes, site_regions, site_setup, state
+from calotype.cli.bring_up import provide_databases, serve
 from calotype.cli.leftovers import end_leftovers
 from calotype.cli.log_files import Follower, append, size
 from calotype.cli.options import data_option
@@ -22,9 +22,10 @@ from calotype.cli.places import Places
 from calotype.cli.port import require_free
 from calotype.cli.process import wait_until
 from calotype.cli.progress import Logged, Progress, progress
+from calotype.cli.site_regions import RegionHere
 from calotype.cli.site_setup import Wanted
-from calotype.cli.supervisor import Stopped, Supervisor, all_of
-from calotype.config.site import Site
+from calotype.cli.supervisor import Stopped, Supervisor
+from calotype.config.site import Site, Web
 from calotype.std.errors import CalotypeError
 
 DEMO_LOGIN = ("jan", "contemplative")
@@ -59,6 +60,13 @@ class DataUnusable(CalotypeError):
     help="An existing PostgreSQL (16 or newer) to use instead of the embedded ones; may be repeated, and is for the"
     " first start. [env: CALOTYPE_POSTGRES, separated by spaces]",
 )
+@click.option(
+    "--regions",
+    envvar="CALOTYPE_REGIONS",
+    type=click.IntRange(1, 2),
+    help="How many regions this machine plays: each has its own web server, cache, and copies of the databases. The"
+    " second answers on the next port. Kept for later starts. [env: CALOTYPE_REGIONS; default: 1]",
+)
 @click.option("--demo/--no-demo", default=True, help="Whether the first start loads demo people and photos.")
 @click.option("--detach", is_flag=True, help="Return when the site is healthy, and leave it running.")
 @click.option("--daemon", is_flag=True, hidden=True)
@@ -68,6 +76,7 @@ def up(
     port: int | None,
     workers: int | None,
     postgres: tuple[str, ...],
+    regions: int | None,
     demo: bool,
     detach: bool,
     daemon: bool,
@@ -76,16 +85,17 @@ def up(
 
     The first start makes the data directory: two PostgreSQL clusters, the file calotype.toml, demo people. Later
     starts find it. --host, --port and --workers given later hold for that run; to keep them, change calotype.toml.
-    A process that crashes is started again. If the site already runs, this says where.
+    --regions is kept; with 1 again, what the second region had is removed. A process that crashes is started again. If the site already runs, this says where.
 
     \b
     Examples:
       ./calotype up
       ./calotype up --detach --port 9000
       ./calotype up --data /srv/photos --host 0.0.0.0 --no-demo
+      ./calotype up --regions 2
       ./calotype up --postgres postgresql://calotype:secret@db1/ --postgres postgresql://calotype:secret@db2/
     """
-    wanted = Wanted(host, port, workers, postgres)
+    wanted = Wanted(host, port, workers, postgres, regions)
     _make(places)
     if state.supervisor(places) is not None:
         _say_running(places)
@@ -120,10 +130,12 @@ def _run(places: Places, wanted: Wanted, *, demo: bool, shown: Progress | None) 
         logged = Logged(places.log("supervisor"), shown)
         end_leftovers(places, logged)
         site = site_setup.existing(places)
-        web = site_setup.with_wanted(site.web, wanted) if site else site_setup.first_web(wanted)
-        require_free(web.host, web.port)
+        first = site_setup.with_wanted(site.web, wanted) if site else site_setup.first_web(wanted)
+        webs = site_regions.webs(site, wanted, first)
+        for place, (name, web) in enumerate(webs.items()):
+            require_free(web.host, web.port, region=name if place else "")
         try:
-            asyncio.run(_supervise(places, site, wanted, logged, demo=demo))
+            asyncio.run(_supervise(places, site, wanted, logged, webs, demo=demo))
         except CalotypeError as error:
             if shown is not None:  # a daemon's standard error is the log already
                 append(places.log("supervisor"), error.message)
@@ -132,57 +144,24 @@ def _run(places: Places, wanted: Wanted, *, demo: bool, shown: Progress | None) 
 
 
 async def _supervise(
-    places: Places, site: Site | None, wanted: Wanted, shown: Progress, *, demo: bool
+    places: Places, site: Site | None, wanted: Wanted, shown: Progress, webs: Mapping[str, Web], *, demo: bool
 ) -> None:
-    web = site.web if site else site_setup.first_web(wanted)
-    address = site_processes.url_of(site_setup.with_wanted(web, wanted))
-    supervisor = Supervisor(places, address, shown)
+    supervisor = Supervisor(places, site_processes.url_of(next(iter(webs.values()))), shown)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, supervisor.ask_to_stop)
     try:
-        await _bring_up(supervisor, places, site, wanted, shown, demo=demo)
+        site = await provide_databases(supervisor, places, site, wanted, shown)
+        regions = site_regions.here(places, site, webs)
+        await serve(supervisor, places, regions, shown, demo=demo)
         supervisor.running()
-        for line in _announcement(places, address):
+        for line in _announcement(places, regions):
             shown.line(line)
         await supervisor.wait_until_asked_to_stop()
     except Stopped:
         pass
     finally:
         await supervisor.stop()
-
-
-async def _bring_up(
-    supervisor: Supervisor, places: Places, known: Site | None, wanted: Wanted, shown: Progress, *, demo: bool
-) -> None:
-    """Servers, databases, `prepare`, then what serves people: each needs what came before."""
-    if known.embedded_postgres if known else not wanted.postgres:
-        await _start_clusters(supervisor, places, shown)
-    if known is None:
-        site = site_setup.make(places, wanted)
-        shown.line(f"wrote {places.data / 'calotype.toml'}")
-    else:
-        site_setup.check_servers(places, known, wanted)
-        site = site_setup.follow_moved_data(places, known)
-    site = msgspec.structs.replace(site, web=site_setup.with_wanted(site.web, wanted))
-    await supervisor.unless_stopped(asyncio.to_thread(site_setup.create_databases, site))
-    told = site_processes.environment(places, site)
-    await supervisor.run(site_processes.prepare(told, demo=demo))
-    with shown.step("starting the relay and the web server"):
-        await supervisor.start(site_processes.relay(told))
-        await supervisor.start(site_processes.web(places, site, told))
-
-
-async def _start_clusters(supervisor: Supervisor, places: Places, shown: Progress) -> None:
-    made = site_processes.clusters(places)
-    names = ", ".join(cluster.name for cluster in made)
-    if not all(cluster.initialised() for cluster in made):
-        with shown.step(f"making the PostgreSQL clusters {names}"):
-            await supervisor.unless_stopped(all_of(asyncio.to_thread(cluster.initialise) for cluster in made))
-    with shown.step(f"starting PostgreSQL {names}"):
-        for cluster in made:
-            site_processes.forget_dead_postmaster(cluster)
-        await supervisor.start(*[site_processes.postgres(cluster) for cluster in made])
 
 
 def _say_running(places: Places) -> None:
@@ -195,13 +174,17 @@ def _say_running(places: Places) -> None:
     click.echo(
         f"Calotype is already {known.phase} at {known.url} (supervisor {process.pid}, data {places.data})"
     )
+    for region in known.regions[1:]:
+        click.echo(f"  region {region.name} at {region.url}")
+    width = max((len(child.name) for child in known.children), default=0)
     for child in known.children:
-        click.echo(f"  {child.name:8} {child.state}")
+        click.echo(f"  {child.name:{width}} {child.state}")
     click.echo("`./calotype status` says more, `./calotype down` stops it.")
 
 
-def _announcement(places: Places, address: str) -> list[str]:
-    lines = [f"Calotype is at {address}"]
+def _announcement(places: Places, regions: Sequence[RegionHere]) -> list[str]:
+    first, *others = [region.state() for region in regions]
+    lines = [f"Calotype is at {first.url}", *(f"  region {other.name} is at {other.url}" for other in others)]
     if places.demo.exists():
         user, password = DEMO_LOGIN
         lines.append(f"  sign in as {user}, password {password}")
@@ -253,7 +236,12 @@ def _watch(places: Places, daemon: subprocess.Popen[bytes], said: Follower) -> i
 
 
 def _arguments(places: Places, wanted: Wanted, *, demo: bool) -> Sequence[str]:
-    said = {"--host": wanted.host, "--port": wanted.port, "--workers": wanted.workers}
+    said = {
+        "--host": wanted.host,
+        "--port": wanted.port,
+        "--workers": wanted.workers,
+        "--regions": wanted.regions,
+    }
     arguments = [f"--data={places.data}", "--demo" if demo else "--no-demo"]
     return arguments + [f"{option}={value}" for option, value in said.items() if value is not None]
 

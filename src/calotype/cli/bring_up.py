@@ -1,0 +1,105 @@
+"""What `calotype up` starts, in order: each needs what came before, and is stopped before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from calotype.cli import site_processes, site_regions, site_setup
+from calotype.cli.places import Places
+from calotype.cli.progress import Progress
+from calotype.cli.site_regions import RegionHere
+from calotype.cli.site_setup import Wanted
+from calotype.cli.supervisor import ChildSpec, Supervisor, all_of
+from calotype.config.site import Site
+
+
+async def provide_databases(
+    supervisor: Supervisor, places: Places, known: Site | None, wanted: Wanted, shown: Progress
+) -> Site:
+    """The primary servers with their databases, and the file that says where everything is."""
+    if known.embedded_postgres if known else not wanted.postgres:
+        await _start_clusters(supervisor, places, shown)
+    if known is None:
+        site = site_setup.make(places, wanted)
+        shown.line(f"wrote {places.data / 'calotype.toml'}")
+    else:
+        site_setup.check_servers(places, known, wanted)
+        site = site_setup.follow_moved_data(places, known)
+    site = await supervisor.unless_stopped(asyncio.to_thread(site_regions.arrange, places, site, wanted))
+    await supervisor.unless_stopped(asyncio.to_thread(site_setup.create_databases, site))
+    return site
+
+
+async def serve(
+    supervisor: Supervisor, places: Places, regions: Sequence[RegionHere], shown: Progress, *, demo: bool
+) -> None:
+    """Caches, standbys, `prepare`, consumers of the logs, then what serves people: each needs what came before."""
+    supervisor.serves([region.state() for region in regions])
+    first = regions[0]
+    await _start_memcached(supervisor, regions, shown)
+    await _start_standbys(supervisor, regions, shown)
+    told = site_processes.environment(places, first.site, first.name)
+    await supervisor.run(site_processes.prepare(told, demo=demo))
+    await _let_standbys_catch_up(supervisor, regions, shown)
+    for region in regions:
+        if not region.caches:
+            await supervisor.unless_stopped(asyncio.to_thread(site_regions.forget_consumers, region))
+    with shown.step("starting the relay and the web server"):
+        await supervisor.start(site_processes.relay(told), *_invalidators(places, regions))
+        await supervisor.start(*[_web(places, region) for region in regions])
+
+
+def _invalidators(places: Places, regions: Sequence[RegionHere]) -> list[ChildSpec]:
+    return [
+        spec
+        for region in regions
+        if region.caches
+        for spec in site_processes.invalidators(
+            region.site, site_processes.environment(places, region.site, region.name), region.suffix
+        )
+    ]
+
+
+def _web(places: Places, region: RegionHere) -> ChildSpec:
+    told = site_processes.environment(places, region.site, region.name)
+    return site_processes.web(places, region.site, told, f"web{region.suffix}")
+
+
+async def _start_memcached(supervisor: Supervisor, regions: Sequence[RegionHere], shown: Progress) -> None:
+    servers = [region.memcached for region in regions if region.memcached is not None]
+    if not servers and regions[0].site.embedded_memcached:
+        shown.line(site_regions.HOW_TO_GET_A_CACHE)
+    if servers:
+        with shown.step(f"starting {', '.join(server.name for server in servers)}"):
+            await supervisor.start(*[site_processes.memcached(server) for server in servers])
+
+
+async def _start_standbys(supervisor: Supervisor, regions: Sequence[RegionHere], shown: Progress) -> None:
+    standbys = [standby for region in regions for standby in region.standbys]
+    if standbys:
+        made = all(standby.initialised() for standby in standbys)
+        verb = "starting" if made else "copying the databases for"
+        with shown.step(f"{verb} the standbys {', '.join(standby.name for standby in standbys)}"):
+            await supervisor.start(*[site_processes.standby(standby) for standby in standbys])
+
+
+async def _let_standbys_catch_up(
+    supervisor: Supervisor, regions: Sequence[RegionHere], shown: Progress
+) -> None:
+    """So that the web servers of their regions find all that `prepare` has made."""
+    for standby in (standby for region in regions for standby in region.standbys):
+        if not await supervisor.unless_stopped(asyncio.to_thread(standby.wait_until_caught_up)):
+            shown.line(f"{standby.name} is still behind its primary: its region shows what is there so far")
+
+
+async def _start_clusters(supervisor: Supervisor, places: Places, shown: Progress) -> None:
+    made = site_processes.clusters(places)
+    names = ", ".join(cluster.name for cluster in made)
+    if not all(cluster.initialised() for cluster in made):
+        with shown.step(f"making the PostgreSQL clusters {names}"):
+            await supervisor.unless_stopped(all_of(asyncio.to_thread(cluster.initialise) for cluster in made))
+    with shown.step(f"starting PostgreSQL {names}"):
+        for cluster in made:
+            site_processes.forget_dead_postmaster(cluster)
+        await supervisor.start(*[site_processes.postgres(cluster) for cluster in made])
