@@ -22,6 +22,8 @@ from benchmarks.client import Client
 from benchmarks.population import baseline_environment
 from benchmarks.site import BenchSite
 from calotype.cli import site_processes
+from calotype.config.site import Region, save
+from calotype.infra.engines.memcached import Memcached
 
 PATH = "/api/v1/timelines/home"
 OURS = "calotype"
@@ -108,9 +110,23 @@ async def session_cookies(bench: BenchSite, accounts: Sequence[int]) -> dict[int
 
 @contextmanager
 def _ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+    """With memcached and the consumers of all logs beside it, as `calotype up` runs them."""
     cookies = asyncio.run(session_cookies(bench, viewers))
-    with web(bench, port) as pid:
-        yield Stack(OURS, pid, Client(port), PATH, cookies)
+    server = Memcached("memcached-ours", bench.places.run, memory_mb=256)
+    cached = msgspec.structs.replace(bench.site, regions={"a": Region(memcached=(str(server.socket),))})
+    save(bench.places.data, cached)
+    told = site_processes.environment(bench.places, cached)
+    with ExitStack() as stack:
+        log = bench.places.log(server.name)
+        memcached = stack.enter_context(processes.running(server.command(), log, server.ready))
+        for name in cached.logs:
+            spec = site_processes.invalidator(name, f"invalidator-{name}", told)
+            told_how_far = bench.places.invalidator("a", name)
+            told_how_far.unlink(missing_ok=True)
+            log = bench.places.log(spec.name)
+            stack.enter_context(processes.running(spec.command, log, told_how_far.exists, spec.environment))
+        pid = stack.enter_context(web(bench, port))
+        yield Stack(OURS, pid, Client(port), PATH, cookies, (memcached,))
 
 
 @contextmanager

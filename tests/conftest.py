@@ -15,6 +15,7 @@ import pytest
 
 from calotype.infra.shards import Shards
 from calotype.infra.tao import Graph
+from tests.memcached import RunningMemcached, running_memcached
 from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, root, running
 
 NewSite = Callable[[Layout], Awaitable[Site]]
@@ -29,6 +30,13 @@ def short_directory() -> Path:
 def clusters(short_directory: Path) -> Iterator[dict[str, RunningCluster]]:
     with running(short_directory, NOT_DURABLE) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def memcached(short_directory: Path) -> Iterator[RunningMemcached]:
+    """One that all tests of this process share; each has key spaces of its own."""
+    with running_memcached(short_directory) as (one,):
+        yield one
 
 
 @pytest.fixture(scope="session")

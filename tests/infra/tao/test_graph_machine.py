@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
@@ -29,7 +30,9 @@ from calotype.infra.tao import (
     VersionConflict,
     check_graph,
 )
+from tests.infra.tao.cached import cached_graph
 from tests.infra.tao.world import LIKES, LOVES, MUTES, PAIRS, Note, Person, Photo
+from tests.memcached import RunningMemcached
 from tests.site import Layout, RunningCluster, create_site
 
 SHARDS = (0, 1, 2, 5)
@@ -309,11 +312,19 @@ class GraphMachine(RuleBasedStateMachine):
             self.lists_and_counts_are_the_model_one_by_one_and_together()
 
 
-def test_the_graph_does_what_a_dictionary_would(clusters: dict[str, RunningCluster], layout: Layout) -> None:
+def run_machine(
+    clusters: dict[str, RunningCluster], layout: Layout, prefix: str, memcached: RunningMemcached | None
+) -> None:
     with asyncio.Runner() as runner:
-        site = runner.run(create_site(clusters, prefix=f"machine_{layout}_", shards=8, layout=layout))
-        shards = runner.run(Shards(site.control_dsn, site.servers).__aenter__())
-        GraphMachine.runner, GraphMachine.graph = runner, Graph(shards)
+        site = runner.run(create_site(clusters, prefix=prefix, shards=8, layout=layout))
+        stack = AsyncExitStack()
+        shards = runner.run(stack.enter_async_context(Shards(site.control_dsn, site.servers)))
+        graph = (
+            Graph(shards)
+            if memcached is None
+            else runner.run(stack.enter_async_context(cached_graph(shards, memcached.address)))
+        )
+        GraphMachine.runner, GraphMachine.graph = runner, graph
         try:
             run_state_machine_as_test(
                 GraphMachine,
@@ -324,8 +335,19 @@ def test_the_graph_does_what_a_dictionary_would(clusters: dict[str, RunningClust
                     suppress_health_check=list(HealthCheck),
                 ),
             )
-            report = runner.run(check_graph(GraphMachine.graph))
+            report = runner.run(check_graph(graph))
             assert report.wrong == report.waiting == 0
             assert report.lists > 100
         finally:
-            runner.run(shards.__aexit__())
+            runner.run(stack.aclose())
+
+
+def test_the_graph_does_what_a_dictionary_would(clusters: dict[str, RunningCluster], layout: Layout) -> None:
+    run_machine(clusters, layout, f"machine_{layout}_", None)
+
+
+@pytest.mark.memcached
+def test_over_a_cache_it_does_the_same(
+    clusters: dict[str, RunningCluster], layout: Layout, memcached: RunningMemcached
+) -> None:
+    run_machine(clusters, layout, f"cached_{layout}_", memcached)

@@ -50,8 +50,11 @@ class Reader:
             family = self._objects[kind.number] = Objects(kind)
         asked = [(id_, shard_of(id_)) for id_ in ids]
         found = await self._read(family, self._object_rows, kind.partition, asked)
+        # What this process keeps is by key, and so may be a node of another type than is asked for now.
         return {
-            id_: node for id_, node in found.items() if node is not None and not isinstance(node, OtherType)
+            id_: node
+            for id_, node in found.items()
+            if isinstance(node, Node) and type(node.data) is kind.struct
         }
 
     async def counts(self, partition: str, ks: Iterable[ListKey]) -> dict[ListKey, CountRow]:
@@ -123,7 +126,7 @@ class Reader:
                 )
                 for key, k in by_key.items():
                     value = out[k] = found[k]
-                    if value is not None:
+                    if value is not None and not isinstance(value, OtherType):
                         read[key] = value
                         self._cache.hot.saw(window, key, value)
         if past:
