@@ -108,7 +108,7 @@ class SessionRows:
         written = [row[0] for row in await self.pool.write(sql, *arguments)]
         space = None if self.cache is None else self.cache.progress.spaces.get(self.pool.name)
         if self.cache is not None and space is not None:
-            await self.cache.outdate([_key(space, session_key) for session_key in written])
+            await self.cache.cache.delete([_key(space, session_key) for session_key in written])
         return written
 
     async def healthy(self) -> bool:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from calotype.infra.cache import HotKeys, Key
+from calotype.infra.cache import Key
 from calotype.infra.shards.tickets import carrying
 from calotype.infra.tao import Edge, Graph
 from calotype.infra.tao.keys import count_key, edge_key, list_key, object_key
+from calotype.infra.tao.reader import Reader
 from tests.infra.tao.cached import cached_graph, counted, publish
 from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKES, MUTES, Note, Person, Photo
 from tests.memcached import RunningMemcached
@@ -54,8 +55,7 @@ async def kept(graph: Graph, key: Key) -> tuple[bytes, int] | None:
 
 def forget_own(graph: Graph) -> None:
     """As if a second had passed for what this process keeps itself."""
-    assert graph.cache is not None
-    graph.cache.hot = HotKeys()
+    graph._reader = Reader(graph.shards, graph.cache)
 
 
 async def test_what_was_read_once_is_read_again_without_postgresql(graph: Graph) -> None:
@@ -95,13 +95,15 @@ async def test_objects_that_do_not_exist_are_known_not_to(graph: Graph) -> None:
 async def test_an_object_asked_for_as_another_type_is_kept_as_what_it_is(graph: Graph) -> None:
     """`people` and `media` have different servers in one of the layouts: then there is nothing to be found."""
     person = await graph.obj_add(Person("p"), shard=0)
-    assert await graph.obj_get(Photo, person.id) is None
-    assert await graph.obj_get(Photo, person.id) is None
+    for _ in range(6):  # often enough to be hot
+        assert await graph.obj_get(Photo, person.id) is None
     if graph.shards.pool("people", 0) is graph.shards.pool("media", 0):
         with counted(graph.shards) as statements:
             assert await graph.obj_get(Person, person.id) == person
         assert statements == []
-    assert await graph.obj_get(Person, person.id) == person
+    for _ in range(6):
+        assert await graph.obj_get(Person, person.id) == person
+    assert await graph.obj_get(Photo, person.id) is None
 
 
 async def test_entries_carry_the_version_that_the_log_will_name(graph: Graph) -> None:

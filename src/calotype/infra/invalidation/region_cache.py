@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from calotype.infra.cache import Cache, HotKeys, Key, ReadThrough
+from calotype.infra.cache import Cache, ReadThrough
 from calotype.infra.invalidation.progress import Progress
 from calotype.infra.shards import Pool, Tickets
 
@@ -19,7 +19,6 @@ class RegionCache:
         self.cache = cache
         self.progress = Progress(cache, logs)
         self.through = ReadThrough(cache)
-        self.hot = HotKeys()
 
     async def __aenter__(self) -> RegionCache:
         await self.progress.__aenter__()
@@ -28,16 +27,6 @@ class RegionCache:
     async def __aexit__(self, *_: object) -> None:
         await self.progress.__aexit__()
         await self.cache.close()
-
-    def window(self, tickets: Tickets | None) -> dict[bytes, object]:
-        """What this process keeps of its own, for this reader: nothing for whoever may have written it."""
-        return {} if tickets is not None and tickets.fresh_only else self.hot.window()
-
-    async def outdate(self, outdated: Sequence[Key]) -> None:
-        """What a writer does after its commit. Best effort: the commit log's consumer does it again."""
-        if outdated:
-            self.hot.drop(outdated)
-            await self.cache.delete(outdated)
 
 
 def access(region: RegionCache | None, pool: Pool, tickets: Tickets | None) -> Access:

@@ -27,8 +27,8 @@ class Tickets:
 
     held: Mapping[str, int] = field(default_factory=dict)
     written: dict[str, Pool] = field(default_factory=dict)
-    read: dict[bytes, object] = field(default_factory=dict)
-    """What this piece of work has read already, by its key in the cache; empty again after a write."""
+    read: dict[object, dict[object, object]] = field(default_factory=dict)
+    """What this piece of work has read already, kind by kind; unused from its first write on."""
 
     @property
     def fresh_only(self) -> bool:
@@ -64,4 +64,3 @@ def wrote(pool: Pool) -> None:
     tickets = _current.get()
     if tickets is not None:
         tickets.written[pool.name] = pool
-        tickets.read.clear()

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from calotype.infra.cache import VALUE_LIMIT, Key
+from calotype.infra.cache import VALUE_LIMIT, HotKeys, Key
 from calotype.infra.ids import shard_of
 from calotype.infra.tao import keys
 from calotype.infra.tao.prefix import Prefix, PrefixKey
@@ -26,65 +26,81 @@ _decode_count = msgspec.msgpack.Decoder(CountRow).decode
 _decode_edge = msgspec.msgpack.Decoder(EdgeRow).decode
 
 
-class Family[K, R, V](Protocol):
-    """One kind of answers. K: what is asked for; R: what the database says; V: the answer."""
+class Family[K, Q, R, V](Protocol):
+    """One kind of answers. K: what is asked for; Q: how the database is asked for it, which answers R; V: the answer."""
+
+    @property
+    def hot(self) -> HotKeys[K, V]: ...
 
     def key(self, space: bytes, k: K) -> Key: ...
+
+    def question(self, k: K) -> Q: ...
 
     def value(self, k: K, row: R | None) -> V:
         """The answer that a row, or its absence, is."""
         ...
 
-    def place(self, k: K) -> int: ...
+    def place(self, k: K) -> int:
+        """The logical shard."""
+        ...
 
     def decode(self, k: K, value: bytes) -> V: ...
 
     def encode(self, k: K, v: V) -> tuple[bytes, int] | None: ...
 
 
-class OtherType:
-    """In place of a node: there is an object with this id, of another type than was asked for."""
+class Missing:
+    """In place of a node: there is no object with this id, or `row` is of another type than is asked for."""
 
-    def __init__(self, row: ObjectRow | None) -> None:
+    __slots__ = ("row",)
+
+    def __init__(self, row: ObjectRow | None = None) -> None:
         self.row = row
+
+
+ABSENT_OBJECT = Missing()
+OTHER_TYPE = Missing()
 
 
 class Objects[T]:
     """Nodes of one type. K: id."""
 
     def __init__(self, kind: ObjectType[T]) -> None:
+        self.hot: HotKeys[int, Node[T] | Missing] = HotKeys()
         self._kind = kind
         self._header = header(kind.number)
 
     def key(self, space: bytes, k: int) -> Key:
         return keys.object_key(space, k)
 
+    def question(self, k: int) -> int:
+        return k
+
     def place(self, k: int) -> int:
         return shard_of(k)
 
-    def value(self, k: int, row: ObjectRow | None) -> Node[T] | OtherType | None:
+    def value(self, k: int, row: ObjectRow | None) -> Node[T] | Missing:
         if row is None:
-            return None
+            return ABSENT_OBJECT
         if row.otype != self._kind.number:
-            return OtherType(row)
+            return Missing(row)
         return Node(k, row.version, row.created, row.updated, self._kind.decode(row.data))
 
-    def decode(self, k: int, value: bytes) -> Node[T] | OtherType | None:
+    def decode(self, k: int, value: bytes) -> Node[T] | Missing:
         if value.startswith(self._header):
             return self._kind.unpack(value[5:])
         _check_format(value)
-        return None if len(value) == 1 else OtherType(None)
+        return ABSENT_OBJECT if len(value) == 1 else OTHER_TYPE
 
-    def encode(self, k: int, v: Node[T] | OtherType | None) -> tuple[bytes, int] | None:
-        if v is None:
-            return ABSENT, 0
-        if not isinstance(v, OtherType):
+    def encode(self, k: int, v: Node[T] | Missing) -> tuple[bytes, int] | None:
+        if not isinstance(v, Missing):
             return self._header + _encode(v), v.version
-        assert v.row is not None, "what was decoded is not encoded"
-        other = type_numbered(v.row.otype)
+        if v.row is None:
+            return ABSENT, 0
+        row = v.row
+        other = type_numbered(row.otype)
         if other is None:
             return None
-        row = v.row
         node = Node(k, row.version, row.created, row.updated, other.decode(row.data))
         return header(other.number) + _encode(node), row.version
 
@@ -92,8 +108,14 @@ class Objects[T]:
 class Counts:
     """Lengths of lists. K: (id1, atype)."""
 
+    def __init__(self) -> None:
+        self.hot: HotKeys[ListKey, CountRow] = HotKeys()
+
     def key(self, space: bytes, k: ListKey) -> Key:
         return keys.count_key(space, *k)
+
+    def question(self, k: ListKey) -> ListKey:
+        return k
 
     def place(self, k: ListKey) -> int:
         return shard_of(k[0])
@@ -112,8 +134,14 @@ class Counts:
 class Edges:
     """Single associations, there or not. K: (id1, atype, id2)."""
 
+    def __init__(self) -> None:
+        self.hot: HotKeys[EdgeKey, EdgeRow] = HotKeys()
+
     def key(self, space: bytes, k: EdgeKey) -> Key:
         return keys.edge_key(space, *k)
+
+    def question(self, k: EdgeKey) -> EdgeKey:
+        return k
 
     def place(self, k: EdgeKey) -> int:
         return shard_of(k[0])
@@ -131,23 +159,31 @@ class Edges:
 
 
 class Prefixes:
-    """The newest of association lists. K names how many are read if the entry is missing; the entry may hold fewer."""
+    """The newest of association lists. K: (id1, atype). A missing entry is filled with `amount`; one that is there may
+    hold fewer or more."""
 
-    def key(self, space: bytes, k: PrefixKey) -> Key:
-        return keys.list_key(space, k.id1, k.atype)
+    def __init__(self, amount: int, hot: HotKeys[ListKey, Prefix]) -> None:
+        self.hot = hot
+        self._amount = amount
 
-    def place(self, k: PrefixKey) -> int:
-        return shard_of(k.id1)
+    def key(self, space: bytes, k: ListKey) -> Key:
+        return keys.list_key(space, *k)
 
-    def value(self, k: PrefixKey, row: Prefix | None) -> Prefix:
+    def question(self, k: ListKey) -> PrefixKey:
+        return PrefixKey(*k, self._amount)
+
+    def place(self, k: ListKey) -> int:
+        return shard_of(k[0])
+
+    def value(self, k: ListKey, row: Prefix | None) -> Prefix:
         assert row is not None
         return row
 
-    def decode(self, k: PrefixKey, value: bytes) -> Prefix:
+    def decode(self, k: ListKey, value: bytes) -> Prefix:
         _check_format(value)
         return Prefix.unpack(value[1:])
 
-    def encode(self, k: PrefixKey, v: Prefix) -> tuple[bytes, int]:
+    def encode(self, k: ListKey, v: Prefix) -> tuple[bytes, int]:
         """As much of the list as fits into an entry."""
         while len(packed := v.pack()) >= VALUE_LIMIT:
             v = v.half()

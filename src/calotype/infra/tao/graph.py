@@ -19,7 +19,6 @@ import msgspec
 from calotype.infra.ids import shard_of
 from calotype.infra.invalidation import RegionCache
 from calotype.infra.shards import Pool, Shards
-from calotype.infra.tao.keys import edge_keys, object_key
 from calotype.infra.tao.prefix import RangeKey
 from calotype.infra.tao.reader import Reader
 from calotype.infra.tao.relay import relay
@@ -174,14 +173,15 @@ class Graph:
         """The newest associations of many lists, each from its own cursor."""
         starts = id1s if isinstance(id1s, Mapping) else dict.fromkeys(id1s, START)
         skip, amount = _clip(offset, limit)
+        if amount == 0:
+            return {id1: [] for id1 in starts}
+        number = assoc.number
         asked = {
-            id1: RangeKey(id1, assoc.number, before[0], before[1], low, skip, amount)
+            (id1, number): RangeKey(id1, number, before[0], before[1], low, skip, amount)
             for id1, before in starts.items()
         }
-        if amount == 0:
-            return {id1: [] for id1 in asked}
-        found = await self._reader.ranges(assoc.partition, asked.values())
-        return {id1: found.get(key, []) for id1, key in asked.items()}
+        found = await self._reader.ranges(assoc.partition, asked)
+        return {key[0]: found.get(key, []) for key in asked}
 
     async def assoc_time_range(
         self, assoc: Association, id1: int, high: int, low: int, limit: int
@@ -286,20 +286,10 @@ class Graph:
     async def _committed(self, write: Writes) -> None:
         """Outdate what was written in this region's cache, so that everybody here sees it at once; then carry the
         messages to their inverses, and do the same for those."""
-        await self._outdate(write.pool, write.changed_objects, write.changed_edges)
+        await self._reader.outdate(write.pool, write.changed_objects, write.changed_edges)
         for target, mirrors in (await relay(self.shards, write.messages)).items():
-            await self._outdate(target, (), [(mirror.id1, mirror.atype, mirror.id2) for mirror in mirrors])
-
-    async def _outdate(
-        self, pool: Pool, objects: Iterable[int], edges: Iterable[tuple[int, int, int]]
-    ) -> None:
-        space = None if self.cache is None else self.cache.progress.spaces.get(pool.name)
-        if self.cache is None or space is None:
-            return
-        outdated = dict.fromkeys(object_key(space, id_) for id_ in objects)
-        for edge in edges:
-            outdated |= dict.fromkeys(edge_keys(space, *edge))
-        await self.cache.outdate(list(outdated))
+            edges = [(mirror.id1, mirror.atype, mirror.id2) for mirror in mirrors]
+            await self._reader.outdate(target, (), edges)
 
     async def _edge(
         self, assoc: Association, id1: int, id2: int, *, time: int | None, data: bytes | None, present: bool

@@ -7,24 +7,32 @@ shown nothing older: until their region has followed that server's log so far, t
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
-from calotype.infra.cache import Key
+from calotype.infra.cache import HotKeys, Key
 from calotype.infra.ids import shard_of
 from calotype.infra.invalidation import Access, RegionCache, access
-from calotype.infra.shards import Pool, Shards
+from calotype.infra.shards import Pool, Shards, Tickets
 from calotype.infra.shards.tickets import current
 from calotype.infra.tao import reads
 from calotype.infra.tao.batching import Batcher
-from calotype.infra.tao.entries import Counts, Edges, Family, Objects, OtherType, Prefixes
-from calotype.infra.tao.prefix import Prefix, PrefixKey, RangeKey, size_for
+from calotype.infra.tao.entries import Counts, Edges, Family, Objects, Prefixes
+from calotype.infra.tao.keys import edge_keys, object_key
+from calotype.infra.tao.prefix import SIZES, Prefix, PrefixKey, RangeKey, size_for
 from calotype.infra.tao.reads import CountRow, EdgeKey, EdgeRow, ListKey, ObjectRow
 from calotype.infra.tao.types import LIST_LIMIT, Cursor, Edge, Node, ObjectType
 
-type Asked[K] = list[tuple[K, int]]
-"""What is asked for, with its logical shard."""
+
+@dataclass
+class _Sought[K]:
+    """Keys of one read by where they are to be found. `cached`: key of the cache -> (key, where to read it otherwise).
+    `past`: what must not be answered by the cache, by the server to ask."""
+
+    cached: dict[Key, K] = field(default_factory=dict)
+    sources: dict[K, Pool] = field(default_factory=dict)
+    past: dict[Pool, list[K]] = field(default_factory=dict)
 
 
 class Reader:
@@ -39,7 +47,9 @@ class Reader:
         self._prefix_rows: Batcher[PrefixKey, Prefix] = Batcher(reads.prefixes)
         self._range_rows: Batcher[RangeKey, list[Edge]] = Batcher(reads.ranges)
         self._objects: dict[int, Objects[Any]] = {}
-        self._counts, self._edges, self._prefixes = Counts(), Edges(), Prefixes()
+        self._counts, self._edges = Counts(), Edges()
+        self._hot_lists: HotKeys[ListKey, Prefix] = HotKeys()
+        self._prefixes = {size: Prefixes(size, self._hot_lists) for size in SIZES}
 
     # What is asked for
 
@@ -48,168 +58,208 @@ class Reader:
         family: Objects[T] | None = self._objects.get(kind.number)
         if family is None:
             family = self._objects[kind.number] = Objects(kind)
-        asked = [(id_, shard_of(id_)) for id_ in ids]
-        found = await self._read(family, self._object_rows, kind.partition, asked)
-        # What this process keeps is by key, and so may be a node of another type than is asked for now.
-        return {
-            id_: node
-            for id_, node in found.items()
-            if isinstance(node, Node) and type(node.data) is kind.struct
-        }
+        found = await self._read(family, self._object_rows, kind.partition, ids)
+        return {id_: node for id_, node in found.items() if isinstance(node, Node)}
 
     async def counts(self, partition: str, ks: Iterable[ListKey]) -> dict[ListKey, CountRow]:
-        asked = [(k, shard_of(k[0])) for k in ks]
-        return await self._read(self._counts, self._count_rows, partition, asked)
+        return await self._read(self._counts, self._count_rows, partition, ks)
 
     async def edges(self, partition: str, ks: Iterable[EdgeKey]) -> dict[EdgeKey, Edge]:
         """Those that exist."""
-        asked = [(k, shard_of(k[0])) for k in ks]
-        found = await self._read(self._edges, self._edge_rows, partition, asked)
+        found = await self._read(self._edges, self._edge_rows, partition, ks)
         return {k: row.edge for k, row in found.items() if row.edge is not None}
 
-    async def ranges(self, partition: str, ks: Iterable[RangeKey]) -> dict[RangeKey, list[Edge]]:
-        """Slices of lists: of the prefixes that are kept, where these reach far enough."""
-        cached, past = self._divide(partition, [(k, shard_of(k.id1)) for k in ks])
-        out: dict[RangeKey, list[Edge]] = {}
-        if cached:
-            wanted = {_prefix_key(k): k for k, _, _ in cached}
-            found = await self._read(
-                self._prefixes, self._prefix_rows, partition, [(p, shard_of(p.id1)) for p in wanted]
-            )
-            short = {wanted[p]: prefix for p, prefix in found.items()}
-            for k, prefix in list(short.items()):
-                if (edges := prefix.slice(k)) is not None:
-                    out[k] = edges
-                    del short[k]
-            if short:
-                out |= await self._longer(partition, short)
-        return out | await _ask(self._range_rows, past)
+    async def ranges(self, partition: str, ks: Mapping[ListKey, RangeKey]) -> dict[ListKey, list[Edge]]:
+        """A slice of each list: of the prefixes that are kept, where these reach far enough."""
+        if self._cache is None or not ks:
+            return await self._slices(partition, ks)
+        first = next(iter(ks.values()))
+        family = self._prefixes[size_for(first.offset + first.limit)]
+        found = await self._read(family, self._prefix_rows, partition, ks, only_cached=True)
+        out: dict[ListKey, list[Edge]] = {}
+        short: dict[ListKey, Prefix | None] = {}
+        for k, range_key in ks.items():
+            prefix = found.get(k)
+            edges = None if prefix is None else prefix.slice(range_key)
+            if edges is None:
+                short[k] = prefix
+            else:
+                out[k] = edges
+        if short:
+            out |= await self._longer(partition, ks, short)
+        return out
 
     async def merged(
         self, partition: str, atype: int, id1s: Iterable[int], place: Cursor, limit: int, *, upwards: bool
     ) -> list[tuple[int, Edge]]:
         """The associations of all these lists nearest to a place: always of the database, one statement a server."""
-        _, past = self._divide(partition, [(id1, shard_of(id1)) for id1 in id1s], use_cache=False)
+        by_source: dict[Pool, list[int]] = {}
+        tickets = current()
+        for id1 in id1s:
+            if pool := self._shards.find(partition, shard_of(id1)):
+                by_source.setdefault(access(self._cache, pool, tickets)[0], []).append(id1)
         pending = [
-            reads.merged(pool, some, atype, place, limit, upwards=upwards) for pool, some in past.items()
+            reads.merged(source, some, atype, place, limit, upwards=upwards)
+            for source, some in by_source.items()
         ]
         return [row for rows in await asyncio.gather(*pending) for row in rows]
 
+    async def outdate(self, pool: Pool, objects: Iterable[int], edges: Iterable[EdgeKey]) -> None:
+        """What a writer does after its commit on a server, for its region to show it at once. Best effort: the commit
+        log's consumer does it again."""
+        space = None if self._cache is None else self._cache.progress.spaces.get(pool.name)
+        if self._cache is None or space is None:
+            return
+        outdated: dict[Key, None] = {}
+        for id_ in objects:
+            outdated[object_key(space, id_)] = None
+            for family in self._objects.values():
+                family.hot.drop((id_,))
+        for edge in edges:
+            outdated |= dict.fromkeys(edge_keys(space, *edge))
+            self._edges.hot.drop((edge,))
+            self._counts.hot.drop((edge[:2],))
+            self._hot_lists.drop((edge[:2],))
+        if outdated:
+            await self._cache.cache.delete(list(outdated))
+
     # How it is found
 
-    async def _read[K, R, V](
-        self, family: Family[K, R, V], rows: Batcher[K, R], partition: str, asked: Asked[K]
+    async def _read[K, Q, R, V](
+        self,
+        family: Family[K, Q, R, V],
+        rows: Batcher[Q, R],
+        partition: str,
+        ks: Iterable[K],
+        *,
+        only_cached: bool = False,
     ) -> dict[K, V]:
-        cached, past = self._divide(partition, asked)
+        """`only_cached`: leave out what the cache must not answer."""
+        tickets = current()
         out: dict[K, V] = {}
-        if cached:
-            assert self._cache is not None
-            by_key: dict[Key, K] = {}
-            sources: dict[K, Pool] = {}
-            tickets = current()
-            window = self._cache.window(tickets)
-            read = tickets.read if tickets is not None else {}
-            for k, source, space in cached:
-                key = family.key(space, k)
-                known = read.get(key) or window.get(key)
-                if known is not None:
-                    out[k] = cast(V, known)
-                else:
-                    by_key[key] = k
-                    sources[k] = source
-            if by_key:
+        window: dict[K, V] = {}
+        read: dict[K, V] = {}
+        if self._cache is not None:
+            if tickets is None or not tickets.fresh_only:
+                window = family.hot.window()
+            if tickets is not None and not tickets.written:
+                read = cast("dict[K, V]", tickets.read.setdefault(family.hot, {}))
+        missing: list[K] = []
+        for k in ks:
+            known = window.get(k)
+            if known is None and read:
+                known = read.get(k)
+            if known is None:
+                missing.append(k)
+            else:
+                out[k] = known
+        if missing:
+            sought = self._seek(family, partition, missing, tickets)
+            if sought.cached:
+                assert self._cache is not None
                 found = await self._cache.through.read(
-                    by_key,
+                    sought.cached,
                     family,
-                    lambda ks: _load(family, rows, sources, ks),
+                    lambda ks: _load(family, rows, sought.sources, ks),
                     stale_allowed=tickets is None or not tickets.fresh_only,
                 )
-                for key, k in by_key.items():
-                    value = out[k] = found[k]
-                    if value is not None and not isinstance(value, OtherType):
-                        read[key] = value
-                        self._cache.hot.saw(window, key, value)
-        if past:
-            answers = await _ask(rows, past)
-            for some in past.values():
-                for k in some:
-                    out[k] = family.value(k, answers.get(k))
+                saw = family.hot.saw
+                for k, value in found.items():
+                    saw(window, k, value)
+                read.update(found)
+                out.update(found)
+            if sought.past and not only_cached:
+                out |= await _answers(family, rows, sought.past)
         return out
 
-    def _divide[K](
-        self, partition: str, asked: Asked[K], *, use_cache: bool = True
-    ) -> tuple[list[tuple[K, Pool, bytes]], dict[Pool, list[K]]]:
-        """What the cache may answer, with where to read it otherwise and its key space; and what it may not."""
-        cached: list[tuple[K, Pool, bytes]] = []
-        past: dict[Pool, list[K]] = {}
+    def _seek[K, Q, R, V](
+        self, family: Family[K, Q, R, V], partition: str, ks: Iterable[K], tickets: Tickets | None
+    ) -> _Sought[K]:
+        sought: _Sought[K] = _Sought()
         accesses: dict[Pool, Access] = {}
-        tickets = current()
-        find = self._shards.find
-        for k, shard in asked:
-            pool = find(partition, shard)
+        find, place, key = self._shards.find, family.place, family.key
+        for k in ks:
+            pool = find(partition, place(k))
             if pool is None:
                 continue
             found = accesses.get(pool)
             if found is None:
                 found = accesses[pool] = access(self._cache, pool, tickets)
             source, space = found
-            if space is None or not use_cache:
-                past.setdefault(source, []).append(k)
+            if space is None:
+                sought.past.setdefault(source, []).append(k)
             else:
-                cached.append((k, source, space))
-        return cached, past
+                sought.cached[key(space, k)] = k
+                sought.sources[k] = source
+        return sought
 
-    async def _longer(self, partition: str, short: Mapping[RangeKey, Prefix]) -> dict[RangeKey, list[Edge]]:
+    async def _longer(
+        self, partition: str, ks: Mapping[ListKey, RangeKey], short: Mapping[ListKey, Prefix | None]
+    ) -> dict[ListKey, list[Edge]]:
         """Keep more of these lists, where it is known how much more is needed; read the other slices past the cache."""
-        out: dict[RangeKey, list[Edge]] = {}
-        past: dict[Pool, list[RangeKey]] = defaultdict(list)
+        out: dict[ListKey, list[Edge]] = {}
+        past: dict[ListKey, RangeKey] = {}
         for k, prefix in short.items():
-            pool = self._shards.pool(partition, shard_of(k.id1))
-            source, space = access(self._cache, pool, current())
-            needed = prefix.needed(k)
-            edges = None
-            if space is not None and needed is not None and needed <= LIST_LIMIT:
-                longer = await self._replace(source, space, PrefixKey(k.id1, k.atype, size_for(needed)))
-                edges = longer.slice(k)
+            edges = None if prefix is None else await self._replaced(partition, ks[k], prefix)
             if edges is None:
-                past[source].append(k)
+                past[k] = ks[k]
             else:
                 out[k] = edges
-        return out | await _ask(self._range_rows, past)
+        return out | await self._slices(partition, past)
 
-    async def _replace(self, source: Pool, space: bytes, k: PrefixKey) -> Prefix:
-        """Read more of a list and keep it in place of what is kept, unless that changes meanwhile."""
+    async def _replaced(self, partition: str, range_key: RangeKey, prefix: Prefix) -> list[Edge] | None:
+        """Read more of a list and keep it in place of what is kept, unless that changes meanwhile; the slice of it."""
         assert self._cache is not None
-        key = self._prefixes.key(space, k)
+        source, space = access(self._cache, self._shards.pool(partition, shard_of(range_key.id1)), current())
+        needed = prefix.needed(range_key)
+        if space is None or needed is None or needed > LIST_LIMIT:
+            return None
+        k = (range_key.id1, range_key.atype)
+        family = self._prefixes[size_for(needed)]
+        key = family.key(space, k)
         lease = await self._cache.cache.reserve(key)
-        prefix = (await self._prefix_rows.ask(source, [k]))[k]
+        question = family.question(k)
+        longer = (await self._prefix_rows.ask(source, [question]))[question]
         if lease is not None:
-            self._cache.cache.fill(key, lease, *self._prefixes.encode(k, prefix))
-            self._cache.hot.drop([key])
-        return prefix
+            self._cache.cache.fill(key, lease, *family.encode(k, longer))
+            self._hot_lists.drop((k,))
+        return longer.slice(range_key)
+
+    async def _slices(self, partition: str, ks: Mapping[ListKey, RangeKey]) -> dict[ListKey, list[Edge]]:
+        """Of the database itself."""
+        by_source: dict[Pool, list[RangeKey]] = {}
+        tickets = current()
+        for k in ks.values():
+            if pool := self._shards.find(partition, shard_of(k.id1)):
+                by_source.setdefault(access(self._cache, pool, tickets)[0], []).append(k)
+        rows = await _ask(self._range_rows, by_source)
+        return {k: rows[range_key] for k, range_key in ks.items() if range_key in rows}
 
 
-def _prefix_key(k: RangeKey) -> PrefixKey:
-    return PrefixKey(k.id1, k.atype, size_for(k.offset + k.limit))
-
-
-async def _load[K, R, V](
-    family: Family[K, R, V], rows: Batcher[K, R], sources: Mapping[K, Pool], ks: Sequence[K]
+async def _load[K, Q, R, V](
+    family: Family[K, Q, R, V], rows: Batcher[Q, R], sources: Mapping[K, Pool], ks: Sequence[K]
 ) -> dict[K, V]:
     by_source: dict[Pool, list[K]] = {}
     for k in ks:
         by_source.setdefault(sources[k], []).append(k)
-    answers = await _ask(rows, by_source)
-    return {k: family.value(k, answers.get(k)) for k in ks}
+    return await _answers(family, rows, by_source)
 
 
-async def _ask[K, R](batcher: Batcher[K, R], by_pool: Mapping[Pool, list[K]]) -> dict[K, R]:
-    """Ask each server for its keys, all at once; keys without a row have no answer."""
-    waiting = [(batcher.ask(pool, some), some) for pool, some in by_pool.items()]
-    found: dict[K, R] = {}
+async def _answers[K, Q, R, V](
+    family: Family[K, Q, R, V], rows: Batcher[Q, R], by_source: Mapping[Pool, list[K]]
+) -> dict[K, V]:
+    question = family.question
+    found = await _ask(rows, {source: list(map(question, ks)) for source, ks in by_source.items()})
+    return {k: family.value(k, found.get(question(k))) for ks in by_source.values() for k in ks}
+
+
+async def _ask[Q, R](batcher: Batcher[Q, R], by_source: Mapping[Pool, list[Q]]) -> dict[Q, R]:
+    """Ask each server, all at once; questions without a row have no answer."""
+    waiting = [(batcher.ask(source, some), some) for source, some in by_source.items()]
+    found: dict[Q, R] = {}
     for answer, some in waiting:
         rows = await answer
-        for k in some:
-            if k in rows:
-                found[k] = rows[k]
+        for question in some:
+            if question in rows:
+                found[question] = rows[question]
     return found
