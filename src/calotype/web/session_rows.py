@@ -22,9 +22,7 @@ from calotype.infra.shards.tickets import current
 LOG = "sessions"
 """The name of this database's commit log."""
 
-_LOAD = (
-    "select session_data, expire_date from public.web_session where session_key = $1 and expire_date > now()"
-)
+_LOAD = "select session_data, expire_date, account_id from public.web_session where session_key = $1 and expire_date > now()"
 _EXISTS = "select 1 from public.web_session where session_key = $1"
 _CREATE = """
 insert into public.web_session (session_key, session_data, expire_date, account_id) values ($1, $2, $3, $4)
@@ -44,6 +42,7 @@ class SessionRow(msgspec.Struct, frozen=True, array_like=True):
 
     data: str
     expires: datetime
+    account_id: int | None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -72,8 +71,8 @@ class SessionRows:
     pool: Pool
     cache: RegionCache | None = None
 
-    async def load(self, session_key: str) -> str | None:
-        """The data of a session that has not expired."""
+    async def load(self, session_key: str) -> SessionRow | None:
+        """A session that has not expired."""
         source, space = access(self.cache, self.pool, current())
         if self.cache is None or space is None:
             row = (await _load(source, [session_key]))[session_key]
@@ -83,7 +82,7 @@ class SessionRows:
                 {key: session_key}, _Entries(), lambda ks: _load(source, ks), stale_allowed=False
             )
             row = found[session_key]
-        return row.data if row is not None and row.expires > datetime.now(UTC) else None
+        return row if row is not None and row.expires > datetime.now(UTC) else None
 
     async def exists(self, session_key: str) -> bool:
         return bool(await self.pool.fetch(_EXISTS, session_key))
@@ -130,5 +129,5 @@ async def _load(source: Pool, session_keys: Iterable[str]) -> Mapping[str, Sessi
     found: dict[str, SessionRow | None] = {}
     for session_key in session_keys:
         rows = await source.fetch(_LOAD, session_key)
-        found[session_key] = SessionRow(rows[0][0], rows[0][1]) if rows else None
+        found[session_key] = SessionRow(rows[0][0], rows[0][1], rows[0][2]) if rows else None
     return found

@@ -13,7 +13,7 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 
-from calotype.web.session_rows import SessionRows
+from calotype.web.session_rows import SessionRow, SessionRows
 
 KEY_LENGTHS = range(8, 41)
 
@@ -25,6 +25,8 @@ class SessionStore(DatabaseStore):
         plausible = session_key is not None and len(session_key) in KEY_LENGTHS and session_key.isalnum()
         super().__init__(session_key if plausible else None)
         self._rows = rows
+        self._loaded: SessionRow | None = None
+        """What was read and not looked into yet: most pages need to know only whose it is."""
 
     @classmethod
     def get_model_class(cls) -> type[Any]:
@@ -35,6 +37,8 @@ class SessionStore(DatabaseStore):
     @property
     def account_id(self) -> int | None:
         """Whose session it is; None when nobody has signed in with it."""
+        if self._loaded is not None and not hasattr(self, "_session_cache"):
+            return self._loaded.account_id
         value = self.get(SESSION_KEY)
         return int(value) if isinstance(value, str) and value.isdigit() else None
 
@@ -45,16 +49,22 @@ class SessionStore(DatabaseStore):
 
     async def aload_now(self) -> None:
         """Read the session, so that what follows finds it in memory; an unknown or expired key becomes an empty one."""
-        self._session_cache = await self.aload()
-        self.accessed = False
+        self._loaded = await self._ours.load(self.session_key) if self.session_key else None
+        if self._loaded is None:
+            self._session_key = None
+            self._session_cache: dict[str, Any] = {}
+
+    def load(self) -> dict[str, Any]:
+        return super().load() if self._loaded is None else self._decoded(self._loaded)
 
     async def aload(self) -> dict[str, Any]:
-        data = await self._ours.load(self.session_key) if self.session_key else None
-        if data is None:
-            self._session_key = None
-            return {}
-        loaded: dict[str, Any] = self.decode(data)
-        return loaded
+        if self._loaded is None:
+            await self.aload_now()
+        return {} if self._loaded is None else self._decoded(self._loaded)
+
+    def _decoded(self, row: SessionRow) -> dict[str, Any]:
+        decoded: dict[str, Any] = self.decode(row.data)
+        return decoded
 
     async def aexists(self, session_key: str) -> bool:
         return await self._ours.exists(session_key)

@@ -9,6 +9,7 @@ make do with it. The rules that make this safe, and what happens without each: d
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,10 +39,14 @@ LIFETIME_S = 86_400
 GUTTER_S = 10
 """Lifetime of entries in the gutter: nobody follows the commit log there, so this bounds how old they can be."""
 
+RELATIVE_LIMIT_S = 30 * 86_400
+"""memcached takes a longer time for a moment of Unix time."""
+
 _GET = Command(b"mg", b"v")
 _LEASE = Command(b"mg", b"v c N%d" % LEASE_S)
 _CAS = Command(b"mg", b"c")
 _FLAGS = Command(b"mg", b"f t")
+_LOOK = Command(b"mg", b"v f c u")
 _REMOVE = Command(b"md", b"")
 
 
@@ -110,9 +115,27 @@ class Cache:
             if answer.replies is None:
                 away += answer.keys
             _take(found, answer)
+            _hand_back(answer)
         if away and self.gutter:
             for answer in await self.gutter.ask(away, _GET):
                 _take(found, answer)
+        return found
+
+    async def look_many(self, keys: Sequence[Key]) -> dict[Key, tuple[bytes, int]]:
+        """(value, version) of those that are there and not marked stale, on their own servers: for who watches a cache
+        and must leave no trace. No entry counts as used, and the right to fill one, which the question itself takes of
+        one that is marked stale, is given back."""
+        found: dict[Key, tuple[bytes, int]] = {}
+        for some, replies, connection in await self.servers.ask(keys, _LOOK):
+            for key, reply in zip(some, replies or (), strict=False):
+                if reply.value is None:
+                    continue
+                flags, cas, *tokens = reply.flags
+                if not tokens:
+                    found[key] = reply.value, int(flags[1:])
+                elif b"W" in tokens and connection is not None and connection.alive:
+                    with suppress(CacheUnavailable):
+                        connection.send(b"md %b I C%b\r\n" % (key, cas[1:]), 1).add_done_callback(_ignore)
         return found
 
     async def lease_many(self, keys: Sequence[Key]) -> Found:
@@ -137,7 +160,7 @@ class Cache:
                 lost += some
                 continue
             for key, (_, flags, value) in zip(some, replies, strict=True):
-                if len(flags) == 1 and value:
+                if len(flags) == 1 and value is not None:
                     hits[key] = value
                 else:
                     self._missed(found, key, flags, value, connection, lifetime_s)
@@ -204,8 +227,10 @@ class Cache:
 
     # Plain writes: for what has no database behind it
 
+    # `ttl_s` of 0: until it is evicted; less: at once.
+
     async def set(self, key: Key, value: bytes, ttl_s: int = 0) -> bool:
-        """Store a value; False when no server took it. 0: until it is evicted."""
+        """Store a value; False when no server took it."""
         return await self._store(key, value, ttl_s, b"S")
 
     async def add(self, key: Key, value: bytes, ttl_s: int = 0) -> bool:
@@ -221,9 +246,16 @@ class Cache:
         return reply is not None and reply.status == b"HD"
 
     async def increment(self, key: Key, by: int = 1, ttl_s: int = 0) -> int | None:
-        """Add to a counter, which starts from `by` and lives `ttl_s` from then; its value, None when no server answers."""
+        """Add to a counter, which starts from `by` and lives `ttl_s` from then; its value, None when no server answers.
+        Raises `CacheMisused` when what is there is no number."""
         reply = await self._one(key, lambda ttl: b"ma %b N%d J%d D%d v\r\n" % (key, ttl, by, by), ttl_s)
-        return None if reply is None or reply.value is None else int(reply.value)
+        return _number(reply)
+
+    async def adjust(self, key: Key, by: int) -> int | None:
+        """Add to a counter that is there, or take from it, down to 0; its value, None when it is not there or no server
+        answers. Raises `CacheMisused` when what is there is no number."""
+        mode = b"I" if by >= 0 else b"D"
+        return _number(await self._one(key, lambda ttl: b"ma %b M%b D%d v\r\n" % (key, mode, abs(by)), 0))
 
     async def touch(self, key: Key, ttl_s: int) -> bool:
         """Give an entry a new lifetime; whether it is there."""
@@ -311,7 +343,7 @@ class Cache:
     async def _one(self, key: Key, command: Callable[[int], bytes], ttl_s: int) -> Reply | None:
         """One command on the key's server or, when that is away, in the gutter with its short lifetime."""
         try:
-            return await self.servers.one(key, command(ttl_s))
+            return await self.servers.one(key, command(_expiry(ttl_s)))
         except CacheUnavailable:
             if not self.gutter:
                 return None
@@ -325,6 +357,24 @@ def _take(found: dict[Key, bytes], answer: Answer) -> None:
     for key, reply in zip(answer.keys, answer.replies or (), strict=False):
         if reply.value is not None and not reply.flags:
             found[key] = reply.value
+
+
+def _hand_back(answer: Answer) -> None:
+    """A plain read cannot fill what is marked stale, but has won the right to: remove it, so that a reader with leases
+    wins it next."""
+    won = [key for key, reply in zip(answer.keys, answer.replies or (), strict=False) if b"W" in reply.flags]
+    if won and answer.connection is not None:
+        with suppress(CacheUnavailable):
+            answer.connection.send(_REMOVE.of(won), len(won)).add_done_callback(_ignore)
+
+
+def _number(reply: Reply | None) -> int | None:
+    return None if reply is None or reply.value is None else int(reply.value)
+
+
+def _expiry(ttl_s: int) -> int:
+    """As memcached wants it: seconds from now or, if that is far away, the moment."""
+    return ttl_s if ttl_s <= RELATIVE_LIMIT_S else int(time.time()) + ttl_s
 
 
 def _keys_away(answers: list[Answer]) -> list[Key]:

@@ -20,8 +20,17 @@ from calotype.infra.cache.errors import CacheMisused, CacheUnavailable
 QUEUE_LIMIT = 20_000
 """Commands under way: a server that is slower than what is asked of it is treated as away, not queued for."""
 
+LINE_LIMIT = 2_048
+"""Bytes of an answer's first line. The protocol's are far shorter; what is longer is no answer."""
+
+ANSWER_LIMIT = 64 << 20
+"""Bytes of a value that is announced, far over what any memcached is set to hold."""
+
 GRACE_S = 0.02
 """After the time is up: long enough to read what arrived while the loop was busy."""
+
+_SHORT = frozenset((b"HD", b"EN", b"NS", b"EX", b"NF", b"MN", b"OK"))
+_ERRORS = frozenset((b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR"))
 
 
 class Reply(NamedTuple):
@@ -131,12 +140,16 @@ class Connection(asyncio.Protocol):
         while position < size:
             end = find(b"\r\n", position)
             if end < 0:
+                if size - position > LINE_LIMIT:
+                    raise ValueError(f"{size - position} bytes without a line's end")
                 break
             if data.startswith(b"VA ", position):
                 flags = data[position + 3 : end].split(b" ")
                 start = end + 2
                 stop = start + int(flags.pop(0))
-                if stop + 2 > size:
+                if stop + 2 > size or stop < start:
+                    if not 0 <= stop - start <= ANSWER_LIMIT:
+                        raise ValueError(f"a value of {stop - start} bytes")
                     self._need = stop + 2 - position
                     break
                 reply = Reply(b"VA", flags, data[start:stop])
@@ -183,16 +196,18 @@ class Connection(asyncio.Protocol):
 
 
 def _short(line: bytes) -> Reply:
-    """A reply without a value: `HD f77 s3`, `EN`, `SERVER_ERROR out of memory`."""
-    words = line.split(b" ")
-    return Reply(words[0], words[1:], None)
+    """A reply without a value: `HD f77 s3`, `EN`, `SERVER_ERROR out of memory`. Raises `ValueError` for anything else."""
+    status, *flags = line.split(b" ")
+    if status not in _SHORT and status not in _ERRORS:
+        raise ValueError(repr(line[:40]))
+    return Reply(status, flags, None)
 
 
 def _finish(done: _Waiting) -> None:
     if done.future.done():
         return
     for reply in done.replies:
-        if len(reply.status) != 2:  # ERROR, CLIENT_ERROR, SERVER_ERROR
+        if len(reply.status) != 2:  # an error: all others have two letters
             text = b" ".join([reply.status, *reply.flags]).decode(errors="replace")
             fault = CacheMisused if reply.status == b"CLIENT_ERROR" else CacheUnavailable
             done.future.set_exception(fault(f"memcached said: {text[:200]}"))

@@ -124,20 +124,19 @@ class ReadThrough:
                     found.won[key] = lease
 
     async def _fill[K, V](self, read: _Read[K, V], won: dict[Key, Lease]) -> None:
+        """Read what was won, and fill it; leases that come to nothing, for whatever reason, are given back."""
+        unused = dict(won)
         try:
             loaded = await read.load([read.by_key[key] for key in won])
-        except BaseException:
-            for key, lease in won.items():
-                self.cache.release(key, lease)
-            raise
-        self.metrics.loaded += len(won)
-        for key, lease in won.items():
-            k = read.by_key[key]
-            read.out[k] = loaded[k]
-            kept = read.entries.encode(k, loaded[k])
-            if kept is not None and len(kept[0]) <= VALUE_LIMIT:
-                self.cache.fill(key, lease, *kept)
-            else:
+            self.metrics.loaded += len(won)
+            for key in won:
+                k = read.by_key[key]
+                read.out[k] = loaded[k]
+                kept = read.entries.encode(k, loaded[k])
+                if kept is not None and len(kept[0]) <= VALUE_LIMIT:
+                    self.cache.fill(key, unused.pop(key), *kept)
+        finally:
+            for key, lease in unused.items():
                 self.cache.release(key, lease)
 
     @staticmethod

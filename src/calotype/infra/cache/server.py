@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from calotype.infra.cache.connection import Connection, connect
 from calotype.infra.cache.errors import CacheUnavailable
+from calotype.std.deadline import remaining_s
 
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 1.0
@@ -52,8 +53,14 @@ class Server:
             f"<Server {self.name}: {'up' if self.live else 'down' if self._failed else 'not connected yet'}>"
         )
 
+    @property
+    def untried(self) -> bool:
+        """Whether somebody may wait for the first connection."""
+        return self.live is None and not self._failed
+
     async def connection(self) -> Connection:
-        """The live connection, made if there never was one. Raises `CacheUnavailable`, at once after a failure."""
+        """The live connection, made if there never was one; waits until the deadline at most. Raises
+        `CacheUnavailable`, at once after a failure."""
         if self.live is not None:
             return self.live
         if self._connecting is None:
@@ -61,7 +68,13 @@ class Server:
         if self._failed or self._connecting is None:
             self.metrics.refused += 1
             raise CacheUnavailable(f"memcached {self.name} is away")
-        return await asyncio.shield(self._connecting)
+        try:
+            async with asyncio.timeout(remaining_s()):
+                return await asyncio.shield(self._connecting)
+        except TimeoutError:
+            raise CacheUnavailable(
+                f"memcached {self.name} was not connected when the time for it was up"
+            ) from None
 
     def _start_connecting(self) -> None:
         loop = asyncio.get_running_loop()

@@ -54,11 +54,17 @@ class ServerSet:
 
     async def ask(self, keys: Sequence[Key], command: Command) -> list[Answer]:
         """Send each server the command for its keys, all before the first answer is waited for."""
-        sent = [
-            (some, *await self._send(server, command.of(some), len(some)))
-            for server, some in self._shares(keys)
-        ]
+        shares = self._shares(keys)
+        await self._connect([server for server, _ in shares])
+        sent = [(some, *await self._send(server, command.of(some), len(some))) for server, some in shares]
         return [Answer(some, await self._replies(future), connection) for some, connection, future in sent]
+
+    @staticmethod
+    async def _connect(servers: Sequence[Server]) -> None:
+        """Wait for all first connections at once."""
+        untried = [server for server in servers if server.untried]
+        if len(untried) > 1:
+            await asyncio.gather(*(server.connection() for server in untried), return_exceptions=True)
 
     async def _send(
         self, server: Server, commands: bytes, amount: int
@@ -94,6 +100,7 @@ class ServerSet:
 
     async def each(self, command: bytes) -> list[Reply | None]:
         """The reply of each server to one whole command; None from those that are away."""
+        await self._connect(self.servers)
         sent = [(await self._send(server, command, 1))[1] for server in self.servers]
         answers = [await self._replies(future) for future in sent]
         return [None if replies is None else replies[0] for replies in answers]

@@ -26,7 +26,13 @@ from calotype.infra.invalidation.positions import (
 from calotype.infra.invalidation.progress import Progress
 from calotype.infra.invalidation.region_cache import Access, RegionCache, access
 from calotype.infra.invalidation.slots import PublicationMissing
-from calotype.infra.invalidation.stream import Batch, LogStream, StreamLost, open_stream
+from calotype.infra.invalidation.stream import (
+    Batch,
+    LogStream,
+    StreamLost,
+    open_stream,
+    open_temporary_stream,
+)
 
 __all__ = [
     "MESSAGE_PREFIX",
@@ -58,6 +64,7 @@ __all__ = [
     "format_lsn",
     "key_space",
     "open_stream",
+    "open_temporary_stream",
     "parse_lsn",
     "position_key",
 ]

@@ -42,7 +42,7 @@ class Unchanged(enum.Enum):
 
 UNCHANGED: Final = Unchanged.UNCHANGED
 
-type Value = str | None | Unchanged
+type Value = str | Unchanged | None
 type Row = dict[str, Value]
 """Column -> value as text. Only the columns of the publication's list."""
 

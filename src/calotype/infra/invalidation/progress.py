@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from calotype.infra.cache import Cache
-from calotype.infra.invalidation.positions import decode_position, key_space, position_key
+from calotype.infra.invalidation.positions import Position, decode_position, key_space, position_key
 from calotype.std.deadline import deadline
 
 REFRESH_S = 0.25
@@ -30,6 +30,7 @@ class Progress:
         self.applied: dict[str, int] = {}
         self._cache = cache
         self._logs = list(logs)
+        self._newest: dict[str, tuple[int, int]] = {}
         self._read_at: dict[str, float] = {}
         self._following: asyncio.Task[None] | None = None
 
@@ -50,8 +51,9 @@ class Progress:
         for log in self._logs:
             values = await self._cache.get_everywhere(position_key(log))
             known = [position for value in values if (position := decode_position(value)) is not None]
-            if known:
-                newest = max(known, key=lambda position: (int(position.generation, 36), position.applied_lsn))
+            newest = max(known, key=_age, default=None)
+            if newest is not None and _age(newest) >= self._newest.get(log, (0, 0)):
+                self._newest[log] = _age(newest)
                 self.spaces[log] = key_space(log, newest.generation).encode()
                 self.applied[log] = newest.applied_lsn
                 self._read_at[log] = now
@@ -62,3 +64,8 @@ class Progress:
         while True:
             await asyncio.sleep(REFRESH_S)
             await self.refresh()
+
+
+def _age(position: Position) -> tuple[int, int]:
+    """Later positions have greater ones; a server that was cut off for a while may still show an earlier one."""
+    return int(position.generation, 36), position.applied_lsn

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import generators, pq, sql
 
 from calotype.infra.invalidation.pgoutput import Begin, Change, Commit, Decoder, Message, Truncate
-from calotype.infra.invalidation.positions import Lsn
+from calotype.infra.invalidation.positions import Lsn, parse_lsn
 from calotype.std.errors import Unavailable
 
 HEARTBEAT_S = 1.0
@@ -54,13 +54,15 @@ class Batch(msgspec.Struct):
 
     `position`: everything committed before it is in this batch or was in an earlier one. The changes behind it are of a
     transaction whose end is still to come; it has committed, so they may be applied at once. `xids`: of the transactions
-    that begin in it; `committed_ms`: when the first transaction of it was committed, 0 if there is none.
+    that begin in it; `committed_ms`: when the first transaction of it was committed, 0 if there is none; `begins`: of
+    each that begins in it, the place of its first change and when it was committed.
     """
 
     position: Lsn
     changes: list[Change | Truncate | Message] = []
     xids: list[int] = []
     committed_ms: int = 0
+    begins: list[tuple[int, int]] = []
     size_bytes: int = 0
 
     @property
@@ -157,6 +159,7 @@ class LogStream:
         elif isinstance(decoded, Begin):
             self._in_transaction = True
             batch.xids.append(decoded.xid)
+            batch.begins.append((len(batch.changes), decoded.committed_ms))
             self._committed_ms = decoded.committed_ms
             batch.committed_ms = batch.committed_ms or decoded.committed_ms
         elif isinstance(decoded, Commit):
@@ -238,24 +241,51 @@ class LogStream:
 
 async def open_stream(dsn: str, slot: str, publication: str, confirmed: Lsn) -> LogStream:
     """Begin to read from where `slot` was acknowledged, which is `confirmed` or later. Raises `StreamLost`."""
-    try:
-        connection = await psycopg.AsyncConnection.connect(
-            dsn,
-            autocommit=True,
-            replication="database",
-            client_encoding="utf8",
-            application_name="calotype invalidator",
-            connect_timeout=CONNECT_TIMEOUT_S,
-            tcp_user_timeout=10_000,
-        )
-    except psycopg.Error as error:
-        raise _lost(str(error)) from error
+    connection = await _connect(dsn, "calotype invalidator")
     try:
         await _start(connection, slot, publication)
         return LogStream(connection, confirmed)
     except BaseException:
         await connection.close()
         raise
+
+
+async def open_temporary_stream(dsn: str, slot: str, publication: str) -> LogStream:
+    """Begin to read what commits from now on, by a new slot that ends with the stream. Raises `StreamLost`."""
+    connection = await _connect(dsn, "calotype watcher")
+    try:
+        confirmed = await _create_temporary_slot(connection, slot)
+        await _start(connection, slot, publication)
+        return LogStream(connection, confirmed)
+    except BaseException:
+        await connection.close()
+        raise
+
+
+async def _connect(dsn: str, application_name: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    try:
+        return await psycopg.AsyncConnection.connect(
+            dsn,
+            autocommit=True,
+            replication="database",
+            client_encoding="utf8",
+            application_name=application_name,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            tcp_user_timeout=10_000,
+        )
+    except psycopg.Error as error:
+        raise _lost(str(error)) from error
+
+
+async def _create_temporary_slot(connection: psycopg.AsyncConnection[tuple[object, ...]], slot: str) -> Lsn:
+    """Where it begins."""
+    command = sql.SQL("select lsn::text from pg_create_logical_replication_slot({}, 'pgoutput', true)")
+    try:
+        row = await (await connection.execute(command.format(sql.Literal(slot)))).fetchone()
+    except psycopg.Error as error:
+        raise _lost(str(error)) from error
+    assert row is not None
+    return parse_lsn(str(row[0]))
 
 
 async def _start(

@@ -93,14 +93,14 @@ class Reader:
         self, partition: str, atype: int, id1s: Iterable[int], place: Cursor, limit: int, *, upwards: bool
     ) -> list[tuple[int, Edge]]:
         """The associations of all these lists nearest to a place: always of the database, one statement a server."""
-        by_source: dict[Pool, list[int]] = {}
-        tickets = current()
+        by_pool: dict[Pool, list[int]] = {}
         for id1 in id1s:
             if pool := self._shards.find(partition, shard_of(id1)):
-                by_source.setdefault(access(self._cache, pool, tickets)[0], []).append(id1)
+                by_pool.setdefault(pool, []).append(id1)
+        tickets = current()
         pending = [
-            reads.merged(source, some, atype, place, limit, upwards=upwards)
-            for source, some in by_source.items()
+            reads.merged(access(self._cache, pool, tickets)[0], some, atype, place, limit, upwards=upwards)
+            for pool, some in by_pool.items()
         ]
         return [row for rows in await asyncio.gather(*pending) for row in rows]
 

@@ -11,6 +11,7 @@ from calotype.infra.tao import START, Cursor, Graph, Node
 from calotype.product.accounts import names, store
 from calotype.product.accounts.types import JOINED, AccountId, Person, shard_root
 from calotype.std.errors import NotFound, NotSignedIn
+from calotype.web.memo import Memo
 from calotype.web.request import SiteRequest
 
 AVATAR_HUES = 8
@@ -33,9 +34,18 @@ class PersonCard(msgspec.Struct, frozen=True):
     hue: int
     bio: str = ""
     website: str = ""
+    version: int = 0
+    """The person's: another one may look different."""
+
+
+_cards: Memo[tuple[int, int], PersonCard] = Memo(20_000)
 
 
 def card(node: Node[Person]) -> PersonCard:
+    return _cards.get((node.id, node.version), lambda: _card(node))
+
+
+def _card(node: Node[Person]) -> PersonCard:
     person = node.data
     picture = reverse("avatar", args=[node.id, person.avatar]) if person.avatar else ""
     return PersonCard(
@@ -48,6 +58,7 @@ def card(node: Node[Person]) -> PersonCard:
         hue=(node.id >> 10) % AVATAR_HUES,
         bio=person.bio,
         website=person.website,
+        version=node.version,
     )
 
 

@@ -7,7 +7,6 @@ alone (ARCHITECTURE.md).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from calotype.infra.tao import START, Cursor, Graph
@@ -17,6 +16,7 @@ from calotype.product.feed.types import FeedPage, Item
 from calotype.product.follows.queries import followees
 from calotype.product.likes.queries import like_counts, liked_among
 from calotype.product.photos.types import POSTED, Post
+from calotype.std.together import together
 
 COMMENTS_SHOWN = 2
 
@@ -51,7 +51,7 @@ async def items_of(
     Posts that are gone, and posts of people who are gone, are left out.
     """
     ids = [post_id for post_id, _ in wanted]
-    posts, authors, likes, liked, talk, said = await asyncio.gather(
+    posts, authors, likes, liked, talk, said = await together(
         graph.obj_get_many(Post, ids),
         people(graph, {author for _, author in wanted}),
         like_counts(graph, ids),

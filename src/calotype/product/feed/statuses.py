@@ -12,11 +12,13 @@ from typing import Literal
 import msgspec
 
 from calotype.infra.ids import time_ms
+from calotype.infra.tao import Node
 from calotype.product.accounts.queries import PersonCard
 from calotype.product.comments.queries import Said
 from calotype.product.feed.types import Item
 from calotype.product.photos.queries import media_url
-from calotype.product.photos.types import Photo, posted_at
+from calotype.product.photos.types import Photo, Post, posted_at
+from calotype.web.memo import Memo
 
 
 class Size(msgspec.Struct, frozen=True):
@@ -70,14 +72,16 @@ class Status(msgspec.Struct, frozen=True):
     created_at: str
     uri: str
     url: str
-    account: Account
+    account: msgspec.Raw
+    """An `Account`, in JSON already."""
     content: str
-    media_attachments: list[MediaAttachment]
+    media_attachments: msgspec.Raw
+    """A list of `MediaAttachment`."""
     favourites_count: int
     replies_count: int
     favourited: bool
-    comments: list[Reply]
-    """Ours: Mastodon's statuses have none."""
+    comments: list[msgspec.Raw]
+    """Each a `Reply`. Ours: Mastodon's statuses have none."""
     sensitive: bool = False
     spoiler_text: str = ""
     visibility: Literal["public"] = "public"
@@ -95,22 +99,57 @@ class Status(msgspec.Struct, frozen=True):
 SMALL_WIDTH = 640
 
 
+class _Fixed(msgspec.Struct, frozen=True):
+    """What a status says of one version of a post."""
+
+    id: str
+    created_at: str
+    url: str
+    content: str
+    media: msgspec.Raw
+
+
+_posts: Memo[tuple[int, int, str], _Fixed] = Memo(5_000)
+_accounts: Memo[tuple[int, int, str], msgspec.Raw] = Memo(5_000)
+_replies: Memo[tuple[int, int], msgspec.Raw] = Memo(20_000)
+"""By the comment and the version of its author: what was said never changes."""
+
+
 def status(item: Item, origin: str) -> Status:
     """The item as a status; `origin` is the site's scheme and host, since URLs in the API are absolute."""
-    url = f"{origin}/p/{item.post.id}/"
+    post, author = item.post, item.author
+    fixed = _posts.get((post.id, post.version, origin), lambda: _fixed(post, origin))
     return Status(
-        id=str(item.post.id),
-        created_at=timestamp(posted_at(item.post)),
-        uri=url,
-        url=url,
-        account=account(item.author, origin),
-        content=paragraphs(item.post.data.caption),
-        media_attachments=[attachment(item.post.id, photo, origin) for photo in item.post.data.photos],
+        id=fixed.id,
+        created_at=fixed.created_at,
+        uri=fixed.url,
+        url=fixed.url,
+        account=_accounts.get((author.id, author.version, origin), lambda: _json(account(author, origin))),
+        content=fixed.content,
+        media_attachments=fixed.media,
         favourites_count=item.likes,
         replies_count=item.comments,
         favourited=item.liked,
-        comments=[reply(said) for said in item.said],
+        comments=[_reply(said) for said in item.said],
     )
+
+
+def _reply(said: Said) -> msgspec.Raw:
+    return _replies.get((said.id, said.author.version), lambda: _json(reply(said)))
+
+
+def _fixed(post: Node[Post], origin: str) -> _Fixed:
+    return _Fixed(
+        id=str(post.id),
+        created_at=timestamp(posted_at(post)),
+        url=f"{origin}/p/{post.id}/",
+        content=paragraphs(post.data.caption),
+        media=_json([attachment(post.id, photo, origin) for photo in post.data.photos]),
+    )
+
+
+def _json(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
 
 
 def reply(said: Said) -> Reply:
