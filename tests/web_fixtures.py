@@ -22,6 +22,8 @@ from calotype.product.accounts.types import AccountId  # noqa: E402
 from calotype.web import rate_limits  # noqa: E402
 from calotype.web.handler import LeanHandler  # noqa: E402
 from calotype.web.site import Site  # noqa: E402
+from tests.cached_site import cached_site  # noqa: E402
+from tests.memcached import RunningMemcached  # noqa: E402
 from tests.site import Site as Databases  # noqa: E402
 
 PASSWORD = "long enough to be one"
@@ -73,6 +75,24 @@ async def web_site(site: Databases) -> AsyncIterator[Site]:
     await asyncio.to_thread(prepare)
     async with open_site(settings.SITE, settings.DATA) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+async def cached_web_site(web_site: Site, memcached: RunningMemcached) -> AsyncIterator[Site]:
+    """The same site as a worker with a cache sees it, its logs followed by real consumers."""
+    async with cached_site(web_site, memcached.address) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def cached_handler(cached_web_site: Site) -> LeanHandler:
+    return LeanHandler(cached_web_site)
+
+
+@pytest.fixture
+async def ann_cached(ann: Someone, cached_handler: LeanHandler) -> Someone:
+    """Ann's browser, on the worker with a cache."""
+    return Someone(ann.id, ann.username, Client(cached_handler, dict(ann.browser.cookies), new_address()))
 
 
 @pytest.fixture(scope="session")

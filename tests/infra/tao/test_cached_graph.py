@@ -47,10 +47,10 @@ def space(graph: Graph, partition: str, shard: int) -> bytes:
 async def kept(graph: Graph, key: Key) -> tuple[bytes, int] | None:
     """(value, version) of an entry that is there and not marked stale."""
     assert graph.cache is not None
-    reply = await graph.cache.cache.servers.one(key, b"mg %b v f\r\n" % key)
-    if reply.value is None or len(reply.flags) > 1:
+    _, flags, value = await graph.cache.cache.servers.one(key, b"mg %b v f\r\n" % key)
+    if value is None or len(flags) > 1:
         return None
-    return reply.value, int(reply.flags[0][1:])
+    return value, int(flags[0][1:])
 
 
 def forget_own(graph: Graph) -> None:
