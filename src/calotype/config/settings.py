@@ -35,9 +35,7 @@ INSTALLED_APPS = [
 # The site's own pages run on the lean handler with these alone, outermost first.
 LEAN_MIDDLEWARE = [
     "calotype.web.middleware.AccessLog",
-    "calotype.web.native.Security",
-    "calotype.web.native.ContentSecurityPolicy",
-    "calotype.web.native.Frames",
+    "calotype.web.native.SecurityHeaders",
     "calotype.web.middleware.Errors",
     "calotype.web.middleware.Deadline",
     "calotype.web.tickets.TicketHolders",

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from django.contrib.messages.middleware import MessageMiddleware
-from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponsePermanentRedirect
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csp import ContentSecurityPolicyMiddleware
@@ -38,16 +38,41 @@ class Native(MiddlewareMixin):
         return cast(HttpResponseBase, response)
 
 
-class Security(Native, SecurityMiddleware):
-    """HSTS, redirects to HTTPS, `X-Content-Type-Options`, `Referrer-Policy`, `Cross-Origin-Opener-Policy`."""
+class SecurityHeaders(SecurityMiddleware):
+    """Redirects to HTTPS, and the headers of three of Django's middlewares: `SecurityMiddleware` (HSTS, `nosniff`,
+    referrers, openers), `ContentSecurityPolicyMiddleware` and `XFrameOptionsMiddleware`.
+
+    They depend on nothing but whether the request came by HTTPS, so Django is asked for them once. A view that sets one
+    of them itself is heard; decorators that change the policy for one view are not.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        super().__init__(get_response)
+        self._headers = {secure: _security_headers(secure=secure) for secure in (False, True)}
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase | None = self.process_request(request) if self.redirect else None
+        if response is None:
+            response = await cast(GetResponse, self.get_response)(request)
+        headers = response.headers
+        for name, value in self._headers[request.is_secure()].items():
+            headers.setdefault(name, value)
+        return response
 
 
-class ContentSecurityPolicy(Native, ContentSecurityPolicyMiddleware):
-    """The policy of `settings.SECURE_CSP`."""
+class _Https(HttpRequest):
+    @property
+    def scheme(self) -> str:
+        return "https"
 
 
-class Frames(Native, XFrameOptionsMiddleware):
-    """`X-Frame-Options`, for browsers that do not know the policy's `frame-ancestors`."""
+def _security_headers(*, secure: bool) -> dict[str, str]:
+    """What Django's three middlewares say to a request."""
+    request, response = (_Https() if secure else HttpRequest()), HttpResponse()
+    del response["Content-Type"]
+    for middleware in (SecurityMiddleware, ContentSecurityPolicyMiddleware, XFrameOptionsMiddleware):
+        middleware(lambda _: response).process_response(request, response)
+    return dict(response.items())
 
 
 class Locale(Native, LocaleMiddleware):

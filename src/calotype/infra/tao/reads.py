@@ -107,23 +107,25 @@ lateral (
 """
 _MERGE = """
 select a.id1, a.id2, a.time, a.version, a.data
-from unnest($1::text::int[], $2::text::bigint[]) k (shard, id1),
+from unnest($1::text::bigint[]) k (id1),
 lateral (
     select id1, id2, time, version, data from associations a
-    where a.shard = k.shard and a.id1 = k.id1 and a.atype = $3 and not a.deleted and (a.time, a.id2) < ($4, $5)
-    order by time desc, id2 desc limit $6
+    where a.shard = (k.id1 >> 10 & 8191)::int and a.id1 = k.id1 and a.atype = $2 and not a.deleted
+        and (a.time, a.id2) < ($3, $4)
+    order by time desc, id2 desc limit $5
 ) a
-order by a.time desc, a.id2 desc limit $6
+order by a.time desc, a.id2 desc limit $5
 """
 _MERGE_UP = """
 select a.id1, a.id2, a.time, a.version, a.data
-from unnest($1::text::int[], $2::text::bigint[]) k (shard, id1),
+from unnest($1::text::bigint[]) k (id1),
 lateral (
     select id1, id2, time, version, data from associations a
-    where a.shard = k.shard and a.id1 = k.id1 and a.atype = $3 and not a.deleted and (a.time, a.id2) > ($4, $5)
-    order by time, id2 limit $6
+    where a.shard = (k.id1 >> 10 & 8191)::int and a.id1 = k.id1 and a.atype = $2 and not a.deleted
+        and (a.time, a.id2) > ($3, $4)
+    order by time, id2 limit $5
 ) a
-order by a.time, a.id2 limit $6
+order by a.time, a.id2 limit $5
 """
 
 
@@ -217,7 +219,5 @@ async def merged(
     """Of all these lists together the `limit` associations next to a place, as (id1, edge): the newest below it, newest
     first, or with `upwards` the oldest above it, oldest first."""
     sql = _MERGE_UP if upwards else _MERGE
-    rows = await pool.fetch(
-        sql, array(shard_of(id1) for id1 in id1s), array(id1s), atype, place[0], place[1], limit
-    )
+    rows = await pool.fetch(sql, array(id1s), atype, place[0], place[1], limit)
     return [(row[0], Edge(row[1], row[2], row[3], row[4])) for row in rows]
