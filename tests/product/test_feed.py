@@ -331,3 +331,38 @@ async def test_no_page_asks_the_databases_more_often_than_this(
     async with counted(web_site) as statements:
         assert (await ann.browser.get(address)).status == 200
     assert 0 < len(statements) <= STATEMENTS[path], "\n".join(statements)
+
+
+WARM = {
+    "/": 4,
+    "/api/v1/timelines/home": 2,
+    "/p/{post}/": 0,
+    "/@{name}/": 1,
+    "/@{name}/followers/": 1,
+    "/people/": 2,
+    "/new/": 0,
+    "/settings/profile/": 0,
+    "/p/{post}/edit/": 0,
+    "/media/{post}/{photo}/square.webp": 0,
+}
+"""With a cache that has seen the page before: what is left are merges of many lists, one a server, and names."""
+
+
+@pytest.mark.memcached
+@pytest.mark.parametrize("path", WARM)
+async def test_a_warm_page_asks_the_databases_for_its_timeline_alone(
+    path: str, ann_cached: Someone, bob: Someone, new_person: NewPerson, cached_web_site: Site
+) -> None:
+    for friend in (bob, await new_person()):
+        await follow(ann_cached, friend)
+        post_id = await friend.post_one()
+        await ann_cached.browser.post(f"/p/{post_id}/comments/", {"text": "hello"})
+    mine = await ann_cached.post_one()
+    post = await cached_web_site.graph.obj_get(Post, mine)
+    assert post is not None
+    address = path.format(post=mine, name=ann_cached.username, photo=post.data.photos[0].id)
+    ann_cached.browser.cookies.pop("ticket")
+    for _ in range(2):
+        async with counted(cached_web_site) as statements:
+            assert (await ann_cached.browser.get(address)).status == 200
+    assert len(statements) == WARM[path], "\n".join(statements)

@@ -126,6 +126,10 @@ class Graph:
         """Delete many objects, each a write of its own; how many were there."""
         return sum([await self.obj_delete(struct, id_) for id_ in ids])
 
+    async def claimed(self, partition: str, shard: int, kind: str, key: str) -> tuple[int, int] | None:
+        """(id, created) of who holds a key, None when nobody does; to look it up, not to decide on it (`Writes.claimed`)."""
+        return await self._reader.claimed(partition, shard, kind, key)
+
     # Associations: reads
 
     async def assoc_get(

@@ -104,6 +104,12 @@ class Reader:
         ]
         return [row for rows in await asyncio.gather(*pending) for row in rows]
 
+    async def claimed(self, partition: str, shard: int, kind: str, key: str) -> tuple[int, int] | None:
+        """(id, created) of a claim, as this reader's region knows it."""
+        source, _ = access(self._cache, self._shards.pool(partition, shard), current())
+        rows = await source.fetch(reads.CLAIMED, shard, kind, key)
+        return (rows[0][0], rows[0][1]) if rows else None
+
     async def outdate(self, pool: Pool, objects: Iterable[int], edges: Iterable[EdgeKey]) -> None:
         """What a writer does after its commit on a server, for its region to show it at once. Best effort: the commit
         log's consumer does it again."""

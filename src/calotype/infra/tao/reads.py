@@ -127,6 +127,9 @@ lateral (
 ) a
 order by a.time, a.id2 limit $5
 """
+CLAIMED = """
+select id, created from claims where shard = $1 and kind = $2 and key = $3
+"""
 
 
 def array(numbers: Iterable[int]) -> str:

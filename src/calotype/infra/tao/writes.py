@@ -18,6 +18,7 @@ import msgspec
 from calotype.infra.ids import shard_of
 from calotype.infra.partitions import HOME_PARTITION
 from calotype.infra.shards import Connection, Pool, Shards
+from calotype.infra.tao.reads import CLAIMED
 from calotype.infra.tao.types import Association, Edge, Node, ObjectType, type_of
 from calotype.std.deadline import remaining_s
 from calotype.std.errors import CalotypeError, Conflict
@@ -87,9 +88,6 @@ on conflict do nothing returning key
 """
 _RELEASE = """
 delete from claims where shard = $1 and kind = $2 and key = $3 and id = $4 returning id
-"""
-_CLAIMED = """
-select id, created from claims where shard = $1 and kind = $2 and key = $3
 """
 _POST = """
 insert into outbox select $1::int, next_id($1::int), $2, $3::jsonb, t, t + $4 from now_ms() t returning id
@@ -339,7 +337,7 @@ class Writes:
 
     async def claimed(self, partition: str, shard: int, kind: str, key: str) -> tuple[int, int] | None:
         """(id, created) of the claim; None when nobody has claimed it."""
-        rows = await self.run(_CLAIMED, self._here(partition, shard), kind, key)
+        rows = await self.run(CLAIMED, self._here(partition, shard), kind, key)
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def release(self, partition: str, shard: int, kind: str, key: str, id_: int) -> bool:

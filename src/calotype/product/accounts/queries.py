@@ -88,8 +88,8 @@ async def require_viewer(request: SiteRequest) -> Node[Person]:
 async def by_username(graph: Graph, username: str) -> Node[Person]:
     """The person with exactly this name; raises `PersonMissing`. A name that only looks like it finds nobody."""
     wanted = names.canonical(username)
-    held = await store.holder(graph, wanted) if len(wanted) <= names.LONGEST and "\0" not in wanted else None
-    node = await graph.obj_get(Person, held[0]) if held else None
+    id_ = await store.find(graph, wanted) if len(wanted) <= names.LONGEST and "\0" not in wanted else None
+    node = await graph.obj_get(Person, id_) if id_ is not None else None
     if node is None or node.data.username != wanted or node.data.suspended:
         raise PersonMissing(f"there is nobody called @{username[:40]} here")
     return node

@@ -41,8 +41,15 @@ async def claim_many(graph: Graph, names: Iterable[tuple[str, int]]) -> None:
         await graph.writes("people", shard).claim_many("people", shard, KIND, rows)
 
 
+async def find(graph: Graph, username: str) -> int | None:
+    """The id behind the name, as pages look it up."""
+    key = skeleton(username)
+    held = await graph.claimed("people", _shard(graph.shards, key), KIND, key)
+    return None if held is None else held[0]
+
+
 async def holder(graph: Graph, username: str) -> tuple[int, int] | None:
-    """(id, since when in ms) of the name; None when it is free."""
+    """(id, since when in ms) of the name as the primary knows it; None when it is free."""
     key = skeleton(username)
     writes, shard = _writes(graph, key)
     return await writes.claimed("people", shard, KIND, key)
