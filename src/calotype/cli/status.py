@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from datetime import UTC, datetime
@@ -17,6 +18,17 @@ from calotype.cli.process import Process, alive
 
 UNHEALTHY = 1
 NOT_RUNNING = 3
+
+SAID_LATELY_S = 10.0
+"""What an invalidator said longer ago says nothing of now."""
+
+
+class Lag(msgspec.Struct):
+    """How far an invalidator is behind its log: what it has not applied yet, and for how long the oldest of it waits."""
+
+    lag_bytes: int
+    lag_s: float
+    last_error: str
 
 
 class Report(msgspec.Struct):
@@ -60,7 +72,8 @@ def examine(places: Places) -> Report:
     if process is None or known is None or known.supervisor != process:
         phase = "starting" if process is not None else "stopped"
         return Report(process is not None, None, str(places.data), phase, _pid(process), [], _health(None))
-    children = [_child(child) for child in known.children]
+    lags = _lags(places, known.regions)
+    children = [_child(child, lags.get(child.name)) for child in known.children]
     regions = [_region(region, known.phase) for region in known.regions]
     health = regions[0]["health"] if regions else _health(None)
     assert isinstance(health, dict)
@@ -82,9 +95,23 @@ def _ok(region: dict[str, object]) -> bool:
     return isinstance(region["health"], dict) and bool(region["health"]["ok"])
 
 
-def _child(child: state.ChildState) -> dict[str, object]:
+def _lags(places: Places, regions: list[state.RegionState]) -> dict[str, Lag]:
+    """How far behind its log each invalidator says that it is, by the name of its process."""
+    found: dict[str, Lag] = {}
+    for at, region in enumerate(regions):
+        for path in places.run.glob(f"invalidator-*-{region.name}.json"):
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                if time.time() - path.stat().st_mtime < SAID_LATELY_S:
+                    log = path.stem.removesuffix(f"-{region.name}")
+                    name = path.stem if at else log
+                    found[name] = msgspec.json.decode(path.read_bytes(), type=Lag)
+    return found
+
+
+def _child(child: state.ChildState, lag: Lag | None) -> dict[str, object]:
     lives = child.process is not None and alive(child.process)
-    return {
+    told = {} if lag is None or not lives else {"lag": msgspec.to_builtins(lag)}
+    return told | {
         "name": child.name,
         "pid": _pid(child.process) if lives else None,
         "state": child.state if lives or child.state in ("waiting", "stopped") else "ended",
@@ -139,7 +166,17 @@ def _cache_text(regions: list[dict[str, object]]) -> str:
 def _child_text(child: dict[str, object], width: int) -> str:
     since = datetime.fromisoformat(str(child["since"])).timestamp()
     pid = f"process {child['pid']}" if child["pid"] else "no process"
-    return f"  {child['name']:{width}}  {child['state']:9} {pid:16} for {_duration(time.time() - since)}, restarts {child['restarts']}"
+    line = f"  {child['name']:{width}}  {child['state']:9} {pid:16} for {_duration(time.time() - since)}, restarts {child['restarts']}"
+    return line + _lag_text(child.get("lag"))
+
+
+def _lag_text(lag: object) -> str:
+    """Said only when there is something to say: an invalidator that keeps up is like any other process."""
+    if not isinstance(lag, dict) or lag["lag_s"] < 1:
+        return ""
+    return (
+        f", {lag['lag_s']:.0f} s and {lag['lag_bytes']:,} bytes behind: {lag['last_error'] or 'catching up'}"
+    )
 
 
 def _duration(seconds: float) -> str:
