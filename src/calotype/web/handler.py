@@ -26,6 +26,7 @@ from django.conf import settings
 from django.core import signals
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.db import close_old_connections, reset_queries
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import set_script_prefix
@@ -42,6 +43,11 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 SPOOL_BYTES = 1 << 20
 """A body up to this size stays in memory while it is read; a larger one goes to a temporary file."""
+
+
+OF_THE_ORM = frozenset({close_old_connections, reset_queries})
+"""Receivers of Django's own that look after the connections of this thread: the loop has none (`web.orm.in_thread` does
+the same where there are)."""
 
 
 class BodyTooSlow(CalotypeError):
@@ -201,7 +207,8 @@ async def _announce(signal: Signal, sender: object, **named: object) -> None:
         return
     plain, asynchronous = signal._live_receivers(sender)  # Django has no public form that stays on the loop
     for receiver in plain:
-        receiver(signal=signal, sender=sender, **named)
+        if receiver not in OF_THE_ORM:
+            receiver(signal=signal, sender=sender, **named)
     for receiver in asynchronous:
         await receiver(signal=signal, sender=sender, **named)
 
