@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import tempfile
@@ -48,6 +49,7 @@ class RunningMemcached:
     def freeze(self) -> None:
         """It keeps its connections, takes new ones, and answers nothing."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # until it has stopped
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)

@@ -14,7 +14,7 @@ import click
 
 from calotype.cli.places import checkout
 
-SOURCES = ("src", "tests", "benchmarks")
+SOURCES = ("src", "tests", "benchmarks", "examples")
 
 
 class Outcome(NamedTuple):

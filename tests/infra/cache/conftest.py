@@ -16,10 +16,10 @@ NewCache = Callable[..., Cache]
 TIMEOUT_S = 0.25
 
 
-async def answering(cache: Cache, seconds: float = 3) -> None:
+async def answering(cache: Cache) -> None:
     """Wait until all servers answer again, which they do by themselves."""
-    async with asyncio.timeout(seconds):
-        while not await cache.healthy():
+    async with asyncio.timeout(3):
+        while not await cache.healthy():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

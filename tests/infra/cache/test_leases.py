@@ -207,3 +207,16 @@ async def test_what_a_fill_came_to_is_not_waited_for(cache: Cache, server: Runni
     assert lease.connection.alive
     server.thaw()
     assert (await lease.connection.send(b"mg key v\r\n", 1)) == [(b"VA", [], b"one")]
+
+
+async def test_whoever_looks_takes_nobodys_lease_and_counts_as_no_reader(cache: Cache, wire: Raw) -> None:
+    hit, stale, waiting, absent = (Key(name) for name in (b"hit", b"stale", b"waiting", b"absent"))
+    await filled(cache, b"h", 7, hit)
+    await filled(cache, b"s", 1, stale)
+    await cache.invalidate([(stale, 2)])
+    await win(cache, waiting)
+    before = await wire.ask(b"mg hit h l t")
+    assert await cache.look_many([hit, stale, waiting, absent]) == {hit: (b"h", 7)}
+    assert await wire.ask(b"mg hit h l t u") == before
+    found = await cache.lease_many([stale, waiting])
+    assert (list(found.won), found.stale, found.waiting) == ([stale], {stale: b"s"}, [waiting])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -30,7 +31,13 @@ def test_every_process_places_alike() -> None:
         f"places = Rendezvous({NAMES[:5]!r})\n"
         "print([places.place(b'key-%d' % number) for number in range(50)])"
     )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     places = Rendezvous(NAMES[:5])
     assert run.stdout.strip() == str([places.place(b"key-%d" % number) for number in range(50)])
 

@@ -1,20 +1,20 @@
 """An asyncio client of memcached's meta protocol: pipelined, batched, with leases and a gutter (docs/cache.md)."""
 
-from calotype.infra.cache.cache import (
+from calotype.infra.cache.cache import Cache
+from calotype.infra.cache.errors import CacheMisused, CacheUnavailable, ReadersWait, ValueTooLarge
+from calotype.infra.cache.hot import HotKeys
+from calotype.infra.cache.keys import KEY_LIMIT, Key, safe_key
+from calotype.infra.cache.read_through import Entries, Load, ReadThrough
+from calotype.infra.cache.types import (
     GUTTER_S,
     LEASE_S,
     LIFETIME_S,
     STALE_S,
     VALUE_LIMIT,
-    Cache,
     CacheMetrics,
     Found,
     Lease,
 )
-from calotype.infra.cache.errors import CacheMisused, CacheUnavailable, ReadersWait, ValueTooLarge
-from calotype.infra.cache.hot import HotKeys
-from calotype.infra.cache.keys import KEY_LIMIT, Key, safe_key
-from calotype.infra.cache.read_through import Entries, Load, ReadThrough
 
 __all__ = [
     "GUTTER_S",

@@ -12,32 +12,23 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 from calotype.infra.cache.connection import Connection, Reply
 from calotype.infra.cache.errors import CacheUnavailable, ValueTooLarge
 from calotype.infra.cache.keys import Key
 from calotype.infra.cache.server_set import Answer, Command, ServerSet
-
-VALUE_LIMIT = 1_000_000
-"""Bytes of a value. memcached takes a megabyte an item, with its key and header."""
-
-TIMEOUT_S = 0.25
-"""A server that answers nothing for this long is away: a hundred times what an answer takes."""
-
-LEASE_S = 5
-"""Whoever won a lease and does not fill within this time has died; the next reader wins it then."""
-
-STALE_S = 10
-"""How long a value may still be shown after it was outdated, while somebody reads the new one."""
-
-LIFETIME_S = 86_400
-"""Of any entry that is filled. Bounds how long a server that keys have moved away from can hold an old one."""
-
-GUTTER_S = 10
-"""Lifetime of entries in the gutter: nobody follows the commit log there, so this bounds how old they can be."""
+from calotype.infra.cache.types import (
+    GUTTER_S,
+    LEASE_S,
+    LIFETIME_S,
+    STALE_S,
+    TIMEOUT_S,
+    VALUE_LIMIT,
+    CacheMetrics,
+    Found,
+    Lease,
+)
 
 RELATIVE_LIMIT_S = 30 * 86_400
 """memcached takes a longer time for a moment of Unix time."""
@@ -48,45 +39,6 @@ _CAS = Command(b"mg", b"c")
 _FLAGS = Command(b"mg", b"f t")
 _LOOK = Command(b"mg", b"v f c u")
 _REMOVE = Command(b"md", b"")
-
-
-class Lease(NamedTuple):
-    """The right to fill one key: dies with its connection, since a restarted server counts CAS numbers from 1 again."""
-
-    connection: Connection
-    cas: bytes
-    lifetime_s: int
-
-
-@dataclass(slots=True)
-class Found:
-    """What a read with leases found. Each key is in exactly one of `hits`, `won`, `waiting` and `away`.
-
-    `won`: to be read from the database and filled under the lease. `waiting`: somebody else is doing so. `away`: no
-    server; the database alone can tell, and nothing is to be filled. `stale`: values of `won` and `waiting` keys that were
-    deleted a moment ago.
-    """
-
-    hits: dict[Key, bytes]
-    won: dict[Key, Lease]
-    waiting: list[Key]
-    away: list[Key]
-    stale: dict[Key, bytes]
-
-
-@dataclass
-class CacheMetrics:
-    """Since the process started; keys, not calls."""
-
-    hits: int = 0
-    won: int = 0
-    waiting: int = 0
-    away: int = 0
-    stale: int = 0
-    fills: int = 0
-    deletes: int = 0
-    gutter: int = 0
-    """Keys that were looked for in the gutter."""
 
 
 class Cache:
@@ -115,7 +67,6 @@ class Cache:
             if answer.replies is None:
                 away += answer.keys
             _take(found, answer)
-            _hand_back(answer)
         if away and self.gutter:
             for answer in await self.gutter.ask(away, _GET):
                 _take(found, answer)
@@ -127,12 +78,12 @@ class Cache:
         one that is marked stale, is given back."""
         found: dict[Key, tuple[bytes, int]] = {}
         for some, replies, connection in await self.servers.ask(keys, _LOOK):
-            for key, reply in zip(some, replies or (), strict=False):
-                if reply.value is None:
+            for key, (_, facts, value) in zip(some, replies or (), strict=False):
+                if value is None:
                     continue
-                flags, cas, *tokens = reply.flags
+                flags, cas, *tokens = facts
                 if not tokens:
-                    found[key] = reply.value, int(flags[1:])
+                    found[key] = value, int(flags[1:])
                 elif b"W" in tokens and connection is not None and connection.alive:
                     with suppress(CacheUnavailable):
                         connection.send(b"md %b I C%b\r\n" % (key, cas[1:]), 1).add_done_callback(_ignore)
@@ -190,9 +141,9 @@ class Cache:
         """The right to replace the value that is there now, as long as nobody deletes or replaces it before; None when
         nothing is there, or somebody else fills it. Read the database after this, and not before."""
         ((_, replies, connection),) = await self.servers.ask((key,), _CAS)
-        if replies is None or connection is None or replies[0].status != b"HD":
+        if replies is None or connection is None or replies[0][0] != b"HD":
             return None
-        cas, *tokens = replies[0].flags
+        cas, *tokens = replies[0][1]
         return None if b"Z" in tokens else Lease(connection, cas[1:], LIFETIME_S)
 
     # Fills
@@ -243,7 +194,7 @@ class Cache:
         reply = await self._one(
             key, lambda ttl: b"ms %b %d T%d M%b\r\n%b\r\n" % (key, len(value), ttl, mode, value), ttl_s
         )
-        return reply is not None and reply.status == b"HD"
+        return reply is not None and reply[0] == b"HD"
 
     async def increment(self, key: Key, by: int = 1, ttl_s: int = 0) -> int | None:
         """Add to a counter, which starts from `by` and lives `ttl_s` from then; its value, None when no server answers.
@@ -260,15 +211,14 @@ class Cache:
     async def touch(self, key: Key, ttl_s: int) -> bool:
         """Give an entry a new lifetime; whether it is there."""
         reply = await self._one(key, lambda ttl: b"mg %b T%d\r\n" % (key, ttl), ttl_s)
-        return reply is not None and reply.status == b"HD"
+        return reply is not None and reply[0] == b"HD"
 
     async def remove(self, keys: Sequence[Key]) -> int:
         """Remove plain entries; how many were there."""
         answers = await self.servers.ask(keys, _REMOVE)
         if self.gutter and (away := _keys_away(answers)):
             answers += await self.gutter.ask(away, _REMOVE)
-        replies = [reply for answer in answers for reply in answer.replies or ()]
-        return sum(reply.status == b"HD" for reply in replies)
+        return sum(status == b"HD" for answer in answers for status, _, _ in answer.replies or ())
 
     async def flush(self) -> None:
         """Forget everything, on every server of the region. Raises `CacheUnavailable` if one does not answer."""
@@ -327,7 +277,7 @@ class Cache:
     async def get_everywhere(self, key: Key) -> list[bytes]:
         """The values that the servers have."""
         replies = await self.servers.each(b"mg %b v\r\n" % key)
-        return [reply.value for reply in replies if reply is not None and reply.value]
+        return [reply[2] for reply in replies if reply is not None and reply[2]]
 
     # All of it
 
@@ -354,22 +304,21 @@ class Cache:
 
 
 def _take(found: dict[Key, bytes], answer: Answer) -> None:
-    for key, reply in zip(answer.keys, answer.replies or (), strict=False):
-        if reply.value is not None and not reply.flags:
-            found[key] = reply.value
-
-
-def _hand_back(answer: Answer) -> None:
-    """A plain read cannot fill what is marked stale, but has won the right to: remove it, so that a reader with leases
-    wins it next."""
-    won = [key for key, reply in zip(answer.keys, answer.replies or (), strict=False) if b"W" in reply.flags]
+    """The values of a plain read. It cannot fill what is marked stale, though it has won the right to: that is removed,
+    so that a reader with leases wins it next."""
+    won: list[Key] = []
+    for key, (_, flags, value) in zip(answer.keys, answer.replies or (), strict=False):
+        if value is not None and not flags:
+            found[key] = value
+        elif b"W" in flags:
+            won.append(key)
     if won and answer.connection is not None:
         with suppress(CacheUnavailable):
             answer.connection.send(_REMOVE.of(won), len(won)).add_done_callback(_ignore)
 
 
 def _number(reply: Reply | None) -> int | None:
-    return None if reply is None or reply.value is None else int(reply.value)
+    return None if reply is None or reply[2] is None else int(reply[2])
 
 
 def _expiry(ttl_s: int) -> int:
@@ -387,9 +336,9 @@ def _verdict(reply: Reply, version: int | None) -> Command | None:
     One that is marked stale already must go again, since the question itself has taken the right to fill it (`W`); it
     keeps the rest of its time, lest a key that is written again and again is shown stale for ever.
     """
-    if reply.status == b"EN":
+    if reply[0] == b"EN":
         return None
-    flags, left, *tokens = reply.flags
+    flags, left, *tokens = reply[1]
     if tokens:
         left_s = int(left[1:]) - 1
         return _outdate(left_s) if 0 < left_s < STALE_S else _REMOVE

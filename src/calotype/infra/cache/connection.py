@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import cast
 
 from calotype.infra.cache.errors import CacheMisused, CacheUnavailable
+from calotype.std.errors import CalotypeError
 
 QUEUE_LIMIT = 20_000
 """Commands under way: a server that is slower than what is asked of it is treated as away, not queued for."""
@@ -29,25 +30,24 @@ ANSWER_LIMIT = 64 << 20
 GRACE_S = 0.02
 """After the time is up: long enough to read what arrived while the loop was busy."""
 
+_V = ord("V")
 _SHORT = frozenset((b"HD", b"EN", b"NS", b"EX", b"NF", b"MN", b"OK"))
 _ERRORS = frozenset((b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR"))
 
 
-class Reply(NamedTuple):
-    """The answer to one command. `status`: VA, HD, EN, NS, EX, NF, MN. `flags`: as they came. `value`: of VA alone."""
-
-    status: bytes
-    flags: list[bytes]
-    value: bytes | None
+type Reply = tuple[bytes, list[bytes], bytes | None]
+"""The answer to one command: status (VA, HD, EN, NS, EX, NF, MN, OK), flags as they came, the value of VA alone. A bare
+tuple, since a page's worth of them is made at once."""
 
 
 class _Waiting:
-    __slots__ = ("amount", "future", "replies")
+    __slots__ = ("amount", "fault", "future", "replies")
 
     def __init__(self, future: asyncio.Future[list[Reply]], amount: int) -> None:
         self.future = future
         self.amount = amount
         self.replies: list[Reply] = []
+        self.fault: CalotypeError | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -135,35 +135,49 @@ class Connection(asyncio.Protocol):
     def _read(self, data: bytes) -> int:
         """Take all whole answers from the data; how many bytes they were. Sets `_need` when a value's end is known."""
         position, size = 0, len(data)
-        find = data.find
-        waiting = self._waiting
+        find, waiting = data.find, self._waiting
         while position < size:
-            end = find(b"\r\n", position)
-            if end < 0:
-                if size - position > LINE_LIMIT:
-                    raise ValueError(f"{size - position} bytes without a line's end")
-                break
-            if data.startswith(b"VA ", position):
-                flags = data[position + 3 : end].split(b" ")
-                start = end + 2
-                stop = start + int(flags.pop(0))
-                if stop + 2 > size or stop < start:
-                    if not 0 <= stop - start <= ANSWER_LIMIT:
-                        raise ValueError(f"a value of {stop - start} bytes")
-                    self._need = stop + 2 - position
-                    break
-                reply = Reply(b"VA", flags, data[start:stop])
-                position = stop + 2
-            else:
-                reply = _short(data[position:end])
-                position = end + 2
             current = waiting[0]
-            current.replies.append(reply)
-            if len(current.replies) == current.amount:
-                waiting.popleft()
-                self._under_way -= current.amount
-                _finish(current)
+            replies, missing = current.replies, current.amount - len(current.replies)
+            while missing and position < size:
+                end = find(b"\r\n", position)
+                if end < 0:
+                    return self._wait_for_line(position, size)
+                if data[position] == _V:  # of VA: nothing else begins with it
+                    flags = data[position + 3 : end].split(b" ")
+                    start = end + 2
+                    stop = start + int(flags.pop(0))
+                    if stop + 2 > size or stop < start:
+                        return self._wait_for_value(position, start, stop)
+                    replies.append((b"VA", flags, data[start:stop]))
+                    position = stop + 2
+                else:
+                    replies.append(_short(data[position:end], current))
+                    position = end + 2
+                missing -= 1
+            if not missing:
+                self._finish(waiting.popleft())
         return position
+
+    def _wait_for_line(self, position: int, size: int) -> int:
+        if size - position > LINE_LIMIT:
+            raise ValueError(f"{size - position} bytes without a line's end")
+        return position
+
+    def _wait_for_value(self, position: int, start: int, stop: int) -> int:
+        if not 0 <= stop - start <= ANSWER_LIMIT:
+            raise ValueError(f"a value of {stop - start} bytes")
+        self._need = stop + 2 - position
+        return position
+
+    def _finish(self, done: _Waiting) -> None:
+        self._under_way -= done.amount
+        if done.future.done():
+            return
+        if done.fault is None:
+            done.future.set_result(done.replies)
+        else:
+            done.future.set_exception(done.fault)
 
     # The end
 
@@ -195,24 +209,15 @@ class Connection(asyncio.Protocol):
         self._lost(self)
 
 
-def _short(line: bytes) -> Reply:
+def _short(line: bytes, current: _Waiting) -> Reply:
     """A reply without a value: `HD f77 s3`, `EN`, `SERVER_ERROR out of memory`. Raises `ValueError` for anything else."""
     status, *flags = line.split(b" ")
-    if status not in _SHORT and status not in _ERRORS:
+    if status in _ERRORS:
+        fault = CacheMisused if status == b"CLIENT_ERROR" else CacheUnavailable
+        current.fault = fault(f"memcached said: {line[:200].decode(errors='replace')}")
+    elif status not in _SHORT:
         raise ValueError(repr(line[:40]))
-    return Reply(status, flags, None)
-
-
-def _finish(done: _Waiting) -> None:
-    if done.future.done():
-        return
-    for reply in done.replies:
-        if len(reply.status) != 2:  # an error: all others have two letters
-            text = b" ".join([reply.status, *reply.flags]).decode(errors="replace")
-            fault = CacheMisused if reply.status == b"CLIENT_ERROR" else CacheUnavailable
-            done.future.set_exception(fault(f"memcached said: {text[:200]}"))
-            return
-    done.future.set_result(done.replies)
+    return status, flags, None
 
 
 async def connect(name: str, timeout_s: float, lost: Callable[[Connection], None]) -> Connection:

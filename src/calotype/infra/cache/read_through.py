@@ -13,9 +13,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from calotype.infra.cache.cache import VALUE_LIMIT, Cache, Found, Lease
+from calotype.infra.cache.cache import Cache
 from calotype.infra.cache.errors import ReadersWait
 from calotype.infra.cache.keys import Key
+from calotype.infra.cache.types import VALUE_LIMIT, Found, Lease
 from calotype.std.deadline import remaining_s
 
 PAUSES_S = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064)

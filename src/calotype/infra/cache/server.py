@@ -53,18 +53,12 @@ class Server:
             f"<Server {self.name}: {'up' if self.live else 'down' if self._failed else 'not connected yet'}>"
         )
 
-    @property
-    def untried(self) -> bool:
-        """Whether somebody may wait for the first connection."""
-        return self.live is None and not self._failed
-
     async def connection(self) -> Connection:
         """The live connection, made if there never was one; waits until the deadline at most. Raises
         `CacheUnavailable`, at once after a failure."""
         if self.live is not None:
             return self.live
-        if self._connecting is None:
-            self._start_connecting()
+        self.wake()
         if self._failed or self._connecting is None:
             self.metrics.refused += 1
             raise CacheUnavailable(f"memcached {self.name} is away")
@@ -76,9 +70,12 @@ class Server:
                 f"memcached {self.name} was not connected when the time for it was up"
             ) from None
 
-    def _start_connecting(self) -> None:
+    def wake(self) -> None:
+        """Begin to connect, if it is not connected and the time has come."""
+        if self.live is not None or self._connecting is not None or self._closed:
+            return
         loop = asyncio.get_running_loop()
-        if not self._closed and loop.time() >= self._retry_at:
+        if loop.time() >= self._retry_at:
             self.metrics.connects += 1
             self._connecting = loop.create_task(self._connect())
             self._connecting.add_done_callback(self._connected)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from calotype.infra.cache.connection import Connection, Reply
@@ -55,25 +56,12 @@ class ServerSet:
     async def ask(self, keys: Sequence[Key], command: Command) -> list[Answer]:
         """Send each server the command for its keys, all before the first answer is waited for."""
         shares = self._shares(keys)
-        await self._connect([server for server, _ in shares])
-        sent = [(some, *await self._send(server, command.of(some), len(some))) for server, some in shares]
+        for server, _ in shares:
+            if server.live is None:
+                await _first_connections([server for server, _ in shares])
+                break
+        sent = [(some, *_send(server, command.of(some), len(some))) for server, some in shares]
         return [Answer(some, await self._replies(future), connection) for some, connection, future in sent]
-
-    @staticmethod
-    async def _connect(servers: Sequence[Server]) -> None:
-        """Wait for all first connections at once."""
-        untried = [server for server in servers if server.untried]
-        if len(untried) > 1:
-            await asyncio.gather(*(server.connection() for server in untried), return_exceptions=True)
-
-    async def _send(
-        self, server: Server, commands: bytes, amount: int
-    ) -> tuple[Connection, asyncio.Future[list[Reply]]] | tuple[None, None]:
-        try:
-            connection = server.live or await server.connection()
-            return connection, connection.send(commands, amount)
-        except CacheUnavailable:
-            return None, None
 
     def _shares(self, keys: Sequence[Key]) -> list[tuple[Server, Sequence[Key]]]:
         if len(self.servers) == 1:
@@ -84,39 +72,62 @@ class ServerSet:
             by_server.setdefault(place(key), []).append(key)
         return [(self.servers[at], some) for at, some in by_server.items()]
 
-    async def _replies(self, future: asyncio.Future[list[Reply]] | None) -> list[Reply] | None:
-        if future is None:
-            return None
-        try:
-            return await self.in_time(future)
-        except CacheUnavailable:
-            return None
-
     async def one(self, key: Key, command: bytes) -> Reply:
         """The reply to one whole command about this key. Raises `CacheUnavailable`."""
         server = self.server(key)
         connection = server.live or await server.connection()
-        return (await self.in_time(connection.send(command, 1)))[0]
+        return (await self._in_time(connection.send(command, 1)))[0]
 
     async def each(self, command: bytes) -> list[Reply | None]:
         """The reply of each server to one whole command; None from those that are away."""
-        await self._connect(self.servers)
-        sent = [(await self._send(server, command, 1))[1] for server in self.servers]
+        await _first_connections(self.servers)
+        sent = [_send(server, command, 1)[1] for server in self.servers]
         answers = [await self._replies(future) for future in sent]
         return [None if replies is None else replies[0] for replies in answers]
 
-    async def in_time(self, future: asyncio.Future[list[Reply]]) -> list[Reply]:
-        """Wait until the deadline. A connection watches its own progress, so only a deadline that may come sooner than
-        its time-out needs a timer."""
-        left_s = remaining_s()
-        if left_s > self._timeout_s * 2:
-            return await future
+    async def _replies(self, future: asyncio.Future[list[Reply]] | None) -> list[Reply] | None:
+        if future is None:
+            return None
         try:
-            async with asyncio.timeout(left_s):
-                return await future
-        except TimeoutError:
-            raise CacheUnavailable("memcached had not answered when the time for it was up") from None
+            return await self._in_time(future)
+        except CacheUnavailable:
+            return None
+
+    def _in_time(self, future: asyncio.Future[list[Reply]]) -> Awaitable[list[Reply]]:
+        """The replies, until the deadline. A connection watches its own progress, so only a deadline that may come
+        sooner than its time-out needs a timer."""
+        left_s = remaining_s()
+        return future if left_s > self._timeout_s * 2 else _within(left_s, future)
 
     async def close(self) -> None:
         for server in self.servers:
             await server.close()
+
+
+async def _first_connections(servers: Sequence[Server]) -> None:
+    """Wait for those that there never were, all at once."""
+    for server in servers:
+        server.wake()
+    for server in servers:
+        with suppress(CacheUnavailable):
+            await server.connection()
+
+
+def _send(
+    server: Server, commands: bytes, amount: int
+) -> tuple[Connection, asyncio.Future[list[Reply]]] | tuple[None, None]:
+    connection = server.live
+    if connection is None:
+        return None, None
+    try:
+        return connection, connection.send(commands, amount)
+    except CacheUnavailable:
+        return None, None
+
+
+async def _within(seconds: float, future: asyncio.Future[list[Reply]]) -> list[Reply]:
+    try:
+        async with asyncio.timeout(seconds):
+            return await future
+    except TimeoutError:
+        raise CacheUnavailable("memcached had not answered when the time for it was up") from None
