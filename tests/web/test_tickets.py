@@ -9,9 +9,10 @@ from django.http import HttpResponse
 
 from calotype.infra.shards.tickets import Tickets, current
 from calotype.std.errors import Unavailable
+from calotype.web.middleware import TicketHolders
 from calotype.web.request import SiteRequest
 from calotype.web.site import Site
-from calotype.web.tickets import COOKIE, HELD_S, TicketHolders, decode, encode
+from calotype.web.tickets import COOKIE, HELD_S, decode, encode
 from tests.web_fixtures import NewPerson, Someone, picture
 
 

@@ -38,7 +38,7 @@ LEAN_MIDDLEWARE = [
     "calotype.web.native.SecurityHeaders",
     "calotype.web.middleware.Errors",
     "calotype.web.middleware.Deadline",
-    "calotype.web.tickets.TicketHolders",
+    "calotype.web.middleware.TicketHolders",
     "calotype.web.middleware.Sessions",
     "calotype.web.native.Locale",
     "calotype.web.native.Common",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from calotype.infra.shards.tickets import carrying
 from calotype.web.request import SiteRequest
 from calotype.web.sessions import SessionStore
+from calotype.web.tickets import held_by
 
 FORM_BYTES = 1 << 20
 """Any request that uploads nothing."""
@@ -26,5 +28,6 @@ async def body_limit(request: SiteRequest) -> int:
     if not is_upload(request):
         return FORM_BYTES
     session = SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME), request.site.sessions)
-    await session.aload_now()
+    with carrying(held_by(request)):  # they may have signed in a moment ago, in another region
+        await session.aload_now()
     return FORM_BYTES if session.account_id is None else int(settings.UPLOAD_LIMITS[request.path_info])

@@ -18,8 +18,10 @@ from django.http import Http404, HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
 from django.utils.cache import patch_vary_headers
 
+from calotype.infra.shards.tickets import carrying
 from calotype.std.deadline import deadline
 from calotype.std.errors import CalotypeError, Unavailable
+from calotype.web import tickets
 from calotype.web.errors import error_response, failure_response
 from calotype.web.limits import seconds
 from calotype.web.request import SiteRequest
@@ -115,6 +117,22 @@ class Errors(Middleware):
             return response_for_exception(request, error)
         except Exception as error:
             return failure_response(request, error)
+
+
+class TicketHolders(Middleware):
+    """Around everything that reads or writes for a request: shows nobody less than what they have written."""
+
+    async def __call__(self, request: SiteRequest) -> HttpResponseBase:
+        if not request.site.may_lag:
+            return await self.get_response(request)
+        held = tickets.held_by(request)
+        if held and request.site.cache is not None:
+            await tickets.catch_up(request.site.cache, held)
+        with carrying(held) as carried:
+            response = await self.get_response(request)
+        if carried.written:
+            await tickets.hand_out(carried, response)
+        return response
 
 
 class Sessions(Middleware):

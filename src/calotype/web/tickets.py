@@ -16,9 +16,8 @@ from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpResponseBase
 
 from calotype.infra.invalidation import RegionCache
-from calotype.infra.shards.tickets import Tickets, carrying
+from calotype.infra.shards import Tickets
 from calotype.std.errors import CalotypeError
-from calotype.web.middleware import Middleware
 from calotype.web.request import SiteRequest
 
 log = logging.getLogger(__name__)
@@ -34,20 +33,9 @@ _PART = re.compile(r"([^=&]+)=([0-9a-f]{1,16})").fullmatch
 _signer = TimestampSigner(salt="calotype.tickets")
 
 
-class TicketHolders(Middleware):
-    """Around everything that reads or writes for a request."""
-
-    async def __call__(self, request: SiteRequest) -> HttpResponseBase:
-        if not request.site.may_lag:
-            return await self.get_response(request)
-        held = decode(request.COOKIES.get(COOKIE, ""))
-        if held and request.site.cache is not None:
-            await catch_up(request.site.cache, held)
-        with carrying(held) as tickets:
-            response = await self.get_response(request)
-        if tickets.written:
-            await _hand_out(tickets, response)
-        return response
+def held_by(request: SiteRequest) -> dict[str, int]:
+    """The tickets that a request brings."""
+    return decode(request.COOKIES.get(COOKIE, "")) if request.site.may_lag else {}
 
 
 async def catch_up(cache: RegionCache, held: Mapping[str, int]) -> None:
@@ -57,7 +45,8 @@ async def catch_up(cache: RegionCache, held: Mapping[str, int]) -> None:
         await cache.progress.refresh()
 
 
-async def _hand_out(tickets: Tickets, response: HttpResponseBase) -> None:
+async def hand_out(tickets: Tickets, response: HttpResponseBase) -> None:
+    """Put tickets for what was written into the answer."""
     try:
         issued = await tickets.issue()
     except CalotypeError as error:  # the writes are durable: only the next page may be a moment old
