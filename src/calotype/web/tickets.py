@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from functools import cache
 
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
@@ -30,7 +31,12 @@ LIMIT_BYTES = 2_000
 """Of a cookie that is looked at."""
 
 _PART = re.compile(r"([^=&]+)=([0-9a-f]{1,16})").fullmatch
-_signer = TimestampSigner(salt="calotype.tickets")
+
+
+@cache
+def _signer() -> TimestampSigner:
+    """Made when it is first used: it takes the site's key from the settings."""
+    return TimestampSigner(salt="calotype.tickets")
 
 
 def held_by(request: SiteRequest) -> dict[str, int]:
@@ -63,7 +69,7 @@ async def hand_out(tickets: Tickets, response: HttpResponseBase) -> None:
 
 
 def encode(tickets: Mapping[str, int]) -> str:
-    return _signer.sign("&".join(f"{name}={position:x}" for name, position in tickets.items()))
+    return _signer().sign("&".join(f"{name}={position:x}" for name, position in tickets.items()))
 
 
 def decode(cookie: str) -> dict[str, int]:
@@ -71,7 +77,7 @@ def decode(cookie: str) -> dict[str, int]:
     if not cookie or len(cookie) > LIMIT_BYTES:
         return {}
     try:
-        text = _signer.unsign(cookie, max_age=HELD_S)
+        text = _signer().unsign(cookie, max_age=HELD_S)
     except BadSignature:
         return {}
     parts = [found for part in text.split("&") if (found := _PART(part))]
