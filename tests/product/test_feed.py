@@ -345,7 +345,7 @@ WARM = {
     "/p/{post}/edit/": 0,
     "/media/{post}/{photo}/square.webp": 0,
 }
-"""With a cache that has seen the page before: what is left are merges of many lists, one a server, and names."""
+"""At most, with a cache that has seen the page before: merges of many lists, one a server that has some, and names."""
 
 
 @pytest.mark.memcached
@@ -365,4 +365,5 @@ async def test_a_warm_page_asks_the_databases_for_its_timeline_alone(
     for _ in range(2):
         async with counted(cached_web_site) as statements:
             assert (await ann_cached.browser.get(address)).status == 200
-    assert len(statements) == WARM[path], "\n".join(statements)
+    assert len(statements) <= WARM[path], "\n".join(statements)
+    assert all("order by a.time desc" in each or "from claims" in each for each in statements)
