@@ -66,6 +66,23 @@ def graph(as_json: bool, data: Path | None, quick: bool) -> None:
 
 @bench.command()
 @_options
+def cache(as_json: bool, data: Path | None, quick: bool) -> None:
+    """Our memcached client beside pylibmc, emcache, aiomcache and pymemcache; the graph's hits beside the bare client."""
+    _run("cache", as_json, data, quick)
+
+
+@bench.command()
+@_options
+def invalidation(as_json: bool, data: Path | None, quick: bool) -> None:
+    """From a commit to the deleted entry in the other region, at 100 to 5,000 commits a second; a consumer's rows/s.
+
+    Makes a primary, a standby of it, a memcached and a consumer. About a minute and a half.
+    """
+    _run("invalidation", as_json, data, quick)
+
+
+@bench.command()
+@_options
 def feed(as_json: bool, data: Path | None, quick: bool) -> None:
     """The home feed as JSON, beside the same page in ordinary Django, three times.
 

@@ -7,7 +7,7 @@ often reads it from memcached once a second. Nobody who may have written it is a
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 WINDOW_S = 1.0
 """Nothing is kept longer."""
@@ -39,15 +39,16 @@ class HotKeys[K, V]:
             self._kept_before, self._kept = self._kept if recent else {}, {}
         return self._kept
 
-    def saw(self, window: dict[K, V], key: K, value: V) -> None:
-        """Count a read that began in this window, and keep its value if the key is hot."""
-        counts = self._counts
-        seen = counts.get(key, 0) + 1
-        if seen >= OFTEN or key in self._kept_before:
-            window[key] = value
-        elif seen == 1 and len(counts) >= LIMIT:
-            return
-        counts[key] = seen
+    def saw(self, window: dict[K, V], found: Mapping[K, V]) -> None:
+        """Count reads that began in this window, and keep what is hot."""
+        counts, before = self._counts, self._kept_before
+        full = len(counts) >= LIMIT
+        for key, value in found.items():
+            seen = counts.get(key, 0) + 1
+            if seen >= OFTEN or key in before:
+                window[key] = value
+            elif not full or seen > 1:
+                counts[key] = seen
 
     def drop(self, keys: Iterable[K]) -> None:
         """Forget what has just been written."""

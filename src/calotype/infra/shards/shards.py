@@ -14,6 +14,8 @@ from calotype.infra.shards.placement import AbsentShard, Placement, PlacementInv
 from calotype.infra.shards.pool import BROKEN, Pool
 from calotype.std.errors import Unavailable
 
+_NOWHERE: Mapping[int, Pool] = {}
+
 
 class ControlUnavailable(Unavailable):
     """The control database, which holds the placement, does not answer."""
@@ -97,6 +99,10 @@ class Shards:
             return self._routes[partition][shard]
         except KeyError:
             raise AbsentShard(f"there is no logical shard {shard}", shard=shard) from None
+
+    def routes(self, partition: str) -> Mapping[int, Pool]:
+        """Logical shard -> pool, as it is now: for loops over many ids."""
+        return self._routes.get(partition, _NOWHERE)
 
     def find(self, partition: str, shard: int) -> Pool | None:
         """The same for reads of ids from outside: None when the shard is absent, since nothing can be there."""

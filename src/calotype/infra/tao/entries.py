@@ -6,6 +6,7 @@ A change of anything else is a new format byte: releases that do not know it rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -32,7 +33,9 @@ class Family[K, Q, R, V](Protocol):
     @property
     def hot(self) -> HotKeys[K, V]: ...
 
-    def key(self, space: bytes, k: K) -> Key: ...
+    def keys(self, space: bytes) -> Callable[[K], Key]:
+        """Makes keys of one key space."""
+        ...
 
     def question(self, k: K) -> Q: ...
 
@@ -70,14 +73,13 @@ class Objects[T]:
         self._kind = kind
         self._header = header(kind.number)
 
-    def key(self, space: bytes, k: int) -> Key:
-        return keys.object_key(space, k)
+    def keys(self, space: bytes) -> Callable[[int], Key]:
+        return keys.object_keys(space)
 
     def question(self, k: int) -> int:
         return k
 
-    def place(self, k: int) -> int:
-        return shard_of(k)
+    place = staticmethod(shard_of)
 
     def value(self, k: int, row: ObjectRow | None) -> Node[T] | Missing:
         if row is None:
@@ -111,8 +113,8 @@ class Counts:
     def __init__(self) -> None:
         self.hot: HotKeys[ListKey, CountRow] = HotKeys()
 
-    def key(self, space: bytes, k: ListKey) -> Key:
-        return keys.count_key(space, *k)
+    def keys(self, space: bytes) -> Callable[[ListKey], Key]:
+        return keys.count_keys(space)
 
     def question(self, k: ListKey) -> ListKey:
         return k
@@ -137,8 +139,8 @@ class Edges:
     def __init__(self) -> None:
         self.hot: HotKeys[EdgeKey, EdgeRow] = HotKeys()
 
-    def key(self, space: bytes, k: EdgeKey) -> Key:
-        return keys.edge_key(space, *k)
+    def keys(self, space: bytes) -> Callable[[EdgeKey], Key]:
+        return keys.edge_keys(space)
 
     def question(self, k: EdgeKey) -> EdgeKey:
         return k
@@ -166,8 +168,8 @@ class Prefixes:
         self.hot = hot
         self._amount = amount
 
-    def key(self, space: bytes, k: ListKey) -> Key:
-        return keys.list_key(space, *k)
+    def keys(self, space: bytes) -> Callable[[ListKey], Key]:
+        return keys.list_keys(space)
 
     def question(self, k: ListKey) -> PrefixKey:
         return PrefixKey(*k, self._amount)

@@ -6,29 +6,53 @@ be followed to its end, a new one outdates everything that came from that server
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from calotype.infra.cache import Key
 from calotype.infra.invalidation import Change, Operation
 
 
+def object_keys(space: bytes) -> Callable[[int], Key]:
+    """Keys of objects by id. A function of its own for each key space: pages need hundreds of keys of the same."""
+    template = b"o:%b:%%d" % space
+    return lambda id_: Key(template % id_)
+
+
+def count_keys(space: bytes) -> Callable[[tuple[int, int]], Key]:
+    """Keys of the lengths of lists, by (id1, atype)."""
+    template = b"c:%b:%%d:%%d" % space
+    return lambda k: Key(template % k)
+
+
+def list_keys(space: bytes) -> Callable[[tuple[int, int]], Key]:
+    """Keys of the newest parts of lists, by (id1, atype)."""
+    template = b"l:%b:%%d:%%d" % space
+    return lambda k: Key(template % k)
+
+
+def edge_keys(space: bytes) -> Callable[[tuple[int, int, int]], Key]:
+    """Keys of single associations, by (id1, atype, id2)."""
+    template = b"e:%b:%%d:%%d:%%d" % space
+    return lambda k: Key(template % k)
+
+
 def object_key(space: bytes, id_: int) -> Key:
-    return Key(b"o:%b:%d" % (space, id_))
+    return object_keys(space)(id_)
 
 
 def count_key(space: bytes, id1: int, atype: int) -> Key:
-    return Key(b"c:%b:%d:%d" % (space, id1, atype))
+    return count_keys(space)((id1, atype))
 
 
 def list_key(space: bytes, id1: int, atype: int) -> Key:
-    return Key(b"l:%b:%d:%d" % (space, id1, atype))
+    return list_keys(space)((id1, atype))
 
 
 def edge_key(space: bytes, id1: int, atype: int, id2: int) -> Key:
-    return Key(b"e:%b:%d:%d:%d" % (space, id1, atype, id2))
+    return edge_keys(space)((id1, atype, id2))
 
 
-def edge_keys(space: bytes, id1: int, atype: int, id2: int) -> tuple[Key, Key, Key]:
+def outdated_by_edge(space: bytes, id1: int, atype: int, id2: int) -> tuple[Key, Key, Key]:
     """All that a change of one association outdates."""
     return (
         edge_key(space, id1, atype, id2),

@@ -7,32 +7,33 @@ shown nothing older: until their region has followed that server's log so far, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from calotype.infra.cache import HotKeys, Key
 from calotype.infra.ids import shard_of
-from calotype.infra.invalidation import Access, RegionCache, access
+from calotype.infra.invalidation import RegionCache, access
 from calotype.infra.shards import Pool, Shards, Tickets
 from calotype.infra.shards.tickets import current
 from calotype.infra.tao import reads
 from calotype.infra.tao.batching import Batcher
 from calotype.infra.tao.entries import Counts, Edges, Family, Objects, Prefixes
-from calotype.infra.tao.keys import edge_keys, object_key
+from calotype.infra.tao.keys import object_key, outdated_by_edge
 from calotype.infra.tao.prefix import SIZES, Prefix, PrefixKey, RangeKey, size_for
 from calotype.infra.tao.reads import CountRow, EdgeKey, EdgeRow, ListKey, ObjectRow
 from calotype.infra.tao.types import LIST_LIMIT, Cursor, Edge, Node, ObjectType
 
 
-@dataclass
+@dataclass(slots=True)
 class _Sought[K]:
-    """Keys of one read by where they are to be found. `cached`: key of the cache -> (key, where to read it otherwise).
-    `past`: what must not be answered by the cache, by the server to ask."""
+    """Keys of one read by where they are to be found. `cached`: key of the cache -> what is asked for. `past`: what must
+    not be answered by the cache, by the server to ask. `sources`: server -> where to read what the cache has not.
+    """
 
     cached: dict[Key, K] = field(default_factory=dict)
-    sources: dict[K, Pool] = field(default_factory=dict)
     past: dict[Pool, list[K]] = field(default_factory=dict)
+    sources: dict[Pool, Pool] = field(default_factory=dict)
 
 
 class Reader:
@@ -122,7 +123,7 @@ class Reader:
             for family in self._objects.values():
                 family.hot.drop((id_,))
         for edge in edges:
-            outdated |= dict.fromkeys(edge_keys(space, *edge))
+            outdated |= dict.fromkeys(outdated_by_edge(space, *edge))
             self._edges.hot.drop((edge,))
             self._counts.hot.drop((edge[:2],))
             self._hot_lists.drop((edge[:2],))
@@ -166,13 +167,12 @@ class Reader:
                 found = await self._cache.through.read(
                     sought.cached,
                     family,
-                    lambda ks: _load(family, rows, sought.sources, ks),
+                    lambda ks: self._load(family, rows, partition, sought.sources, ks),
                     stale_allowed=tickets is None or not tickets.fresh_only,
                 )
-                saw = family.hot.saw
-                for k, value in found.items():
-                    saw(window, k, value)
-                read.update(found)
+                family.hot.saw(window, found)
+                if tickets is not None:
+                    read.update(found)
                 out.update(found)
             if sought.past and not only_cached:
                 out |= await _answers(family, rows, sought.past)
@@ -182,22 +182,37 @@ class Reader:
         self, family: Family[K, Q, R, V], partition: str, ks: Iterable[K], tickets: Tickets | None
     ) -> _Sought[K]:
         sought: _Sought[K] = _Sought()
-        accesses: dict[Pool, Access] = {}
-        find, place, key = self._shards.find, family.place, family.key
+        cached, sources = sought.cached, sought.sources
+        keys: dict[Pool, Callable[[K], Key] | None] = {}
+        routes, place = self._shards.routes(partition), family.place
         for k in ks:
-            pool = find(partition, place(k))
+            pool = routes.get(place(k))
             if pool is None:
                 continue
-            found = accesses.get(pool)
-            if found is None:
-                found = accesses[pool] = access(self._cache, pool, tickets)
-            source, space = found
-            if space is None:
-                sought.past.setdefault(source, []).append(k)
+            if pool not in keys:
+                sources[pool], space = access(self._cache, pool, tickets)
+                keys[pool] = None if space is None else family.keys(space)
+            key = keys[pool]
+            if key is None:
+                sought.past.setdefault(sources[pool], []).append(k)
             else:
-                sought.cached[key(space, k)] = k
-                sought.sources[k] = source
+                cached[key(k)] = k
         return sought
+
+    async def _load[K, Q, R, V](
+        self,
+        family: Family[K, Q, R, V],
+        rows: Batcher[Q, R],
+        partition: str,
+        sources: Mapping[Pool, Pool],
+        ks: Sequence[K],
+    ) -> dict[K, V]:
+        by_source: dict[Pool, list[K]] = {}
+        routes = self._shards.routes(partition)
+        for k in ks:
+            pool = routes[family.place(k)]
+            by_source.setdefault(sources.get(pool, pool), []).append(k)
+        return await _answers(family, rows, by_source)
 
     async def _longer(
         self, partition: str, ks: Mapping[ListKey, RangeKey], short: Mapping[ListKey, Prefix | None]
@@ -222,7 +237,7 @@ class Reader:
             return None
         k = (range_key.id1, range_key.atype)
         family = self._prefixes[size_for(needed)]
-        key = family.key(space, k)
+        key = family.keys(space)(k)
         lease = await self._cache.cache.reserve(key)
         question = family.question(k)
         longer = (await self._prefix_rows.ask(source, [question]))[question]
@@ -240,15 +255,6 @@ class Reader:
                 by_source.setdefault(access(self._cache, pool, tickets)[0], []).append(k)
         rows = await _ask(self._range_rows, by_source)
         return {k: rows[range_key] for k, range_key in ks.items() if range_key in rows}
-
-
-async def _load[K, Q, R, V](
-    family: Family[K, Q, R, V], rows: Batcher[Q, R], sources: Mapping[K, Pool], ks: Sequence[K]
-) -> dict[K, V]:
-    by_source: dict[Pool, list[K]] = {}
-    for k in ks:
-        by_source.setdefault(sources[k], []).append(k)
-    return await _answers(family, rows, by_source)
 
 
 async def _answers[K, Q, R, V](
