@@ -29,6 +29,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     ratio: float | None = None
     target: float | None = None
     met: bool | None = None
+    limit: float | None = None
+    """Instead of a target for the ratio: the highest `value` at which the claim is `met`, in the row's own unit."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +64,11 @@ def row(
     baseline: str | None = None,
     baseline_value: float | None = None,
     target: float | None = None,
+    limit: float | None = None,
 ) -> Row:
-    """A row with its ratio and, if a target is stated, whether it is met."""
+    """A row with its ratio and, if a target or a limit is stated, whether it is met."""
     ratio = value / baseline_value if baseline_value else None
+    met = None if target is None or ratio is None else ratio <= target
     return Row(
         name=name,
         value=_rounded(value),
@@ -73,7 +77,8 @@ def row(
         baseline_value=None if baseline_value is None else _rounded(baseline_value),
         ratio=None if ratio is None else round(ratio, 3),
         target=target,
-        met=None if target is None or ratio is None else ratio <= target,
+        met=met if limit is None else value <= limit,
+        limit=limit,
     )
 
 
@@ -123,8 +128,14 @@ def _cells(each: Row) -> list[str]:
         each.baseline or "",
         "" if each.baseline_value is None else _figure(each.baseline_value),
         "" if each.ratio is None else f"{each.ratio:.2f}",
-        "" if each.target is None else f"<= {each.target:g} {verdict}",
+        _bound(each, verdict),
     ]
+
+
+def _bound(each: Row, verdict: str) -> str:
+    if each.limit is not None:
+        return f"<= {each.limit:g} {each.unit} {verdict}"
+    return "" if each.target is None else f"<= {each.target:g} {verdict}"
 
 
 def _figure(value: float) -> str:

@@ -22,6 +22,11 @@ def test_a_row_says_whether_its_target_is_met() -> None:
     assert row("a", 10, "us", "asyncpg", 8).ratio == 1.25
 
 
+def test_a_limit_is_for_the_value_itself() -> None:
+    assert row("a", 90, "ms", "bare", 10, limit=100).met is True
+    assert row("a", 110, "ms", "bare", 1_000, limit=100).met is False
+
+
 def test_a_row_without_a_baseline_has_neither_ratio_nor_verdict() -> None:
     found = row("a", 10, "bytes", target=1.0)
     assert (found.ratio, found.met) == (None, None)
@@ -43,6 +48,7 @@ def test_the_json_has_the_fields_of_every_bench() -> None:
         "ratio",
         "target",
         "met",
+        "limit",
     ]
     assert found["versions"]["no-such-package"] == "not installed"
     assert msgspec.json.decode(encode(made), type=Report) == made
