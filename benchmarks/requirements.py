@@ -14,7 +14,7 @@ from calotype.cli.places import checkout
 from calotype.std.errors import CalotypeError
 
 LOCK = "requirements-bench.lock"
-MODULES = ("rest_framework", "gunicorn", "orjson", "pylibmc")
+MODULES = ("rest_framework", "gunicorn", "orjson", "pylibmc", "emcache", "aiomcache", "pymemcache")
 PACKAGES = ("memcached", "gcc", "libc6-dev", "libmemcached-dev", "zlib1g-dev")
 """Of Debian: the server, and what uWSGI and pylibmc are compiled with."""
 

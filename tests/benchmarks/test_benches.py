@@ -17,6 +17,8 @@ import pytest
 from benchmarks.report import Report
 from benchmarks.requirements import MODULES, uwsgi
 
+pytestmark = pytest.mark.bench
+
 ROOT = Path(__file__).parents[2]
 
 BASELINES = (
@@ -73,14 +75,41 @@ def test_upload(data: Path) -> None:
     assert by_name["process, CPU", "pillow"].met is not None
 
 
+@pytest.mark.memcached
+def test_invalidation(data: Path) -> None:
+    made = bench("invalidation", data)
+    assert {row.baseline for row in made.rows} == {"bare stream"}
+    bounded = [row for row in made.rows if row.limit is not None]
+    assert [(row.limit, row.unit) for row in bounded] == [(100, "ms")]
+    assert all(row.value > 0 for row in made.rows)
+
+
+@pytest.mark.skipif(not BASELINES, reason="needs requirements-bench.lock and memcached")
+def test_cache(data: Path) -> None:
+    made = bench("cache", data)
+    assert {row.baseline for row in made.rows} == {
+        "pylibmc",
+        "emcache",
+        "aiomcache",
+        "pymemcache",
+        "get_many",
+    }
+    targets = {row.target for row in made.rows if row.baseline in ("emcache", "aiomcache")}
+    assert targets == {None, 0.8}
+    assert {row.target for row in made.rows if row.name.startswith("obj_get")} == {1.5}
+
+
 @pytest.mark.skipif(not BASELINES, reason="needs requirements-bench.lock and memcached")
 def test_feed(data: Path) -> None:
     made = bench("feed", data)
     figures = {(row.name, row.baseline): row for row in made.rows}
     assert {baseline for _, baseline in figures} == {"drf", "tuned", "tuned+memcached"}
-    assert figures["home feed, app CPU", "drf"].target == 0.2
-    assert figures["home feed, app CPU", "tuned"].target == 1.0
-    statements = {
-        row.baseline: row.baseline_value for row in made.rows if row.name == "home feed, statements"
+    assert figures["home feed, app CPU", "drf"].target == 0.1
+    assert figures["home feed, app CPU", "tuned+memcached"].target == 0.25
+    queries = {row.baseline: row for row in made.rows if row.name == "home feed, database queries"}
+    assert {name: row.baseline_value for name, row in queries.items()} == {
+        "drf": 4,
+        "tuned": 2,
+        "tuned+memcached": 1,
     }
-    assert statements == {"drf": 4, "tuned": 2, "tuned+memcached": 1}
+    assert all(row.value <= 2 for row in queries.values())

@@ -86,7 +86,7 @@ def test_a_command_line_without_a_checkout_says_so(tmp_path: Path) -> None:
     code = (
         "import sys, calotype.cli.bench as b; from pathlib import Path; from calotype.std.errors import CalotypeError\n"
         f"b.checkout = lambda: Path({str(tmp_path)!r})\n"
-        "try: b._module('report')\nexcept CalotypeError as error: print(error.code)"
+        "try: b.benchmark_module('report')\nexcept CalotypeError as error: print(error.code)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code],

@@ -101,8 +101,8 @@ def upload(as_json: bool, data: Path | None, quick: bool) -> None:
 
 def _run(name: str, as_json: bool, data: Path | None, quick: bool) -> None:
     """Progress goes to standard error when the report is JSON."""
-    report = _module("report")
-    measure = _module(name)
+    report = benchmark_module("report")
+    measure = benchmark_module(name)
     options = report.Options(data=(data or checkout() / "var-bench").resolve(), quick=quick)
     with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
         made = measure.run(options)
@@ -112,7 +112,8 @@ def _run(name: str, as_json: bool, data: Path | None, quick: bool) -> None:
         report.show(made)
 
 
-def _module(name: str) -> Any:
+def benchmark_module(name: str) -> Any:
+    """A module of `benchmarks`, which lies beside the source in a checkout. Raises `BenchmarksMissing`."""
     root = checkout()
     if not (root / "benchmarks" / "report.py").exists():
         raise BenchmarksMissing(

@@ -14,11 +14,13 @@ from typing import NamedTuple
 import click
 
 from calotype.cli import engines
+from calotype.cli.bench import benchmark_module
 from calotype.cli.check import run_checks
 from calotype.cli.log_files import last_lines
 from calotype.cli.places import checkout
+from calotype.std.errors import CalotypeError
 
-FAST = "not browser and not fault"
+FAST = "not browser and not fault and not bench"
 """What runs again on the oldest supported Python."""
 
 OLDEST = (3, 12)
@@ -61,6 +63,8 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
       ./calotype test --no-check -m "not browser"
     """
     lacking = _provide_engines()
+    if not arguments:
+        _provide_baselines()
     required = os.environ.get("CALOTYPE_REQUIRE_ENGINES") == "1"
     checked = no_check or run_checks()
     full = _pytest(_without(lacking, arguments), report)
@@ -87,6 +91,15 @@ def _provide_engines() -> list[engines.Engine]:
             f"missing: {engine.name}, so the tests marked `{engine.marker}` are left out. {_how_to_get(engine)}"
         )
     return lacking
+
+
+def _provide_baselines() -> None:
+    """What the benchmarks compare with, where it can be installed; their tests are skipped without."""
+    if engines.can_install():
+        try:
+            benchmark_module("requirements").ensure()
+        except CalotypeError as error:
+            print(f"missing: baselines of the benchmarks, so their tests are left out. {error.message}")
 
 
 def _how_to_get(engine: engines.Engine) -> str:
