@@ -35,6 +35,9 @@ COMMANDS = {
     "graph": Entry(
         "calotype.cli.graph:graph", "Objects and associations: prove that nothing is half or miscounted."
     ),
+    "consistency": Entry(
+        "calotype.cli.consistency:consistency", "Compare what the regions' caches hold with the primaries."
+    ),
     "admin": Entry("calotype.cli.admin:admin", "Say who may use the admin under /admin/."),
     "bench": Entry("calotype.cli.bench:bench", "Measure every claim of the README, beside its baseline."),
     "check": Entry("calotype.cli.check:check", "Format, lint, types and import contracts."),

@@ -202,9 +202,13 @@ async def _require(database: Database, publication: str) -> None:
     """A change that is decoded without its publication fails for good, so the slot must be the younger of the two."""
     found = await database.execute("select 1 from pg_publication where pubname = %s", (publication,))
     if await found.fetchone() is None:
-        raise PublicationMissing(
-            f"the database {database.info.dbname} has no publication {publication!r}: its migrations have not run"
-        )
+        raise publication_missing(database, publication)
+
+
+def publication_missing(database: Database, publication: str) -> PublicationMissing:
+    return PublicationMissing(
+        f"the database {database.info.dbname} has no publication {publication!r}: its migrations have not run"
+    )
 
 
 async def lag_bytes(database: Database, slot: Slot) -> int | None:

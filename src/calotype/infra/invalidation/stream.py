@@ -18,6 +18,7 @@ from psycopg import generators, pq, sql
 
 from calotype.infra.invalidation.pgoutput import Begin, Change, Commit, Decoder, Message, Truncate
 from calotype.infra.invalidation.positions import Lsn, parse_lsn
+from calotype.infra.invalidation.slots import Database, publication_missing
 from calotype.std.errors import Unavailable
 
 HEARTBEAT_S = 1.0
@@ -55,7 +56,7 @@ class Batch(msgspec.Struct):
     `position`: everything committed before it is in this batch or was in an earlier one. The changes behind it are of a
     transaction whose end is still to come; it has committed, so they may be applied at once. `xids`: of the transactions
     that begin in it; `committed_ms`: when the first transaction of it was committed, 0 if there is none; `begins`: of
-    each that begins in it, the place of its first change and when it was committed.
+    each that begins in it, the place of its first change and when it was committed; `whole`: the last of them ends in it.
     """
 
     position: Lsn
@@ -63,6 +64,7 @@ class Batch(msgspec.Struct):
     xids: list[int] = []
     committed_ms: int = 0
     begins: list[tuple[int, int]] = []
+    whole: bool = True
     size_bytes: int = 0
 
     @property
@@ -73,7 +75,7 @@ class Batch(msgspec.Struct):
 class LogStream:
     """Made by `open_stream`. Belongs to one task of one event loop."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[tuple[object, ...]], confirmed: Lsn) -> None:
+    def __init__(self, connection: Database, confirmed: Lsn) -> None:
         self._connection = connection
         self._pg = connection.pgconn
         self._loop = asyncio.get_running_loop()
@@ -107,6 +109,7 @@ class LogStream:
             moved = batch.position > self._reported
             if batch.changes or now >= until or (moved and now >= self._reported_at + IDLE_INTERVAL_S):
                 self._reported, self._reported_at = batch.position, now
+                batch.whole = not self._in_transaction
                 return batch
             await self._arrival(min(until, self._reported_at + IDLE_INTERVAL_S if moved else until) - now)
 
@@ -251,9 +254,11 @@ async def open_stream(dsn: str, slot: str, publication: str, confirmed: Lsn) -> 
 
 
 async def open_temporary_stream(dsn: str, slot: str, publication: str) -> LogStream:
-    """Begin to read what commits from now on, by a new slot that ends with the stream. Raises `StreamLost`."""
+    """Begin to read what commits from now on, by a new slot that ends with the stream. Raises `StreamLost`, and
+    `PublicationMissing`."""
     connection = await _connect(dsn, "calotype watcher")
     try:
+        await _require(connection, publication)
         confirmed = await _create_temporary_slot(connection, slot)
         await _start(connection, slot, publication)
         return LogStream(connection, confirmed)
@@ -262,7 +267,7 @@ async def open_temporary_stream(dsn: str, slot: str, publication: str) -> LogStr
         raise
 
 
-async def _connect(dsn: str, application_name: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
+async def _connect(dsn: str, application_name: str) -> Database:
     try:
         return await psycopg.AsyncConnection.connect(
             dsn,
@@ -277,20 +282,28 @@ async def _connect(dsn: str, application_name: str) -> psycopg.AsyncConnection[t
         raise _lost(str(error)) from error
 
 
-async def _create_temporary_slot(connection: psycopg.AsyncConnection[tuple[object, ...]], slot: str) -> Lsn:
+async def _require(connection: Database, publication: str) -> None:
+    query = sql.SQL("select from pg_publication where pubname = {}").format(sql.Literal(publication))
+    if not await _rows(connection, query):
+        raise publication_missing(connection, publication)
+
+
+async def _create_temporary_slot(connection: Database, slot: str) -> Lsn:
     """Where it begins."""
-    command = sql.SQL("select lsn::text from pg_create_logical_replication_slot({}, 'pgoutput', true)")
+    query = sql.SQL("select lsn::text from pg_create_logical_replication_slot({}, 'pgoutput', true)")
+    ((lsn,),) = await _rows(connection, query.format(sql.Literal(slot)))
+    return parse_lsn(str(lsn))
+
+
+async def _rows(connection: Database, query: sql.Composed) -> list[tuple[object, ...]]:
+    """Without parameters: the simple protocol is the only one on a connection for replication."""
     try:
-        row = await (await connection.execute(command.format(sql.Literal(slot)))).fetchone()
+        return await (await connection.execute(query)).fetchall()
     except psycopg.Error as error:
         raise _lost(str(error)) from error
-    assert row is not None
-    return parse_lsn(str(row[0]))
 
 
-async def _start(
-    connection: psycopg.AsyncConnection[tuple[object, ...]], slot: str, publication: str
-) -> None:
+async def _start(connection: Database, slot: str, publication: str) -> None:
     command = sql.SQL(
         "START_REPLICATION SLOT {} LOGICAL 0/0 (proto_version '1', publication_names {}, messages 'true')"
     ).format(sql.Identifier(slot), sql.Literal(f'"{publication}"'))

@@ -137,7 +137,7 @@ async def check_graph(
 ) -> CheckReport:
     """Look at every edge and every count; with `repair`, mend what is wrong. All servers must answer."""
     report = CheckReport()
-    by_pool = _shards_by_pool(graph.shards)
+    by_pool = shards_by_pool(graph.shards)
     total, done = sum(map(len, by_pool.values())), 0
 
     async def check_server(pool: Pool, shards: list[int]) -> None:
@@ -158,7 +158,8 @@ async def check_graph(
     return report
 
 
-def _shards_by_pool(shards: Shards) -> dict[Pool, list[int]]:
+def shards_by_pool(shards: Shards) -> dict[Pool, list[int]]:
+    """The logical shards of each physical server."""
     found: dict[Pool, set[int]] = defaultdict(set)
     for partition in shards.placement.servers:
         for shard in shards.placement.shards(partition):
