@@ -36,6 +36,13 @@ DATABASES: dict[str, dict[str, Any]] = {
         "CONN_MAX_AGE": None,  # persistent
     }
 }
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.memcached.PyMemcacheCache",
+        "LOCATION": f"unix:{os.environ['BENCH_MEMCACHED']}",
+    }
+}
+"""Of `calotype bench graph` alone: the sites for the feed have no cache, or one of their own."""
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

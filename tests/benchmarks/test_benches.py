@@ -54,18 +54,25 @@ def test_ids(data: Path) -> None:
     assert all(row.value > 0 for row in made.rows if "wall" in row.name)
 
 
+@pytest.mark.skipif(not BASELINES, reason="needs requirements-bench.lock and memcached")
 def test_graph(data: Path) -> None:
     made = bench("graph", data)
-    assert {row.name.split(",")[0] for row in made.rows} == {
+    mixes = [row for row in made.rows if "mix" in row.name]
+    operations = [row for row in made.rows if row not in mixes]
+    assert {row.name.split(",")[0] for row in operations} == {
         "obj_get",
         "assoc_range(20)",
         "assoc_count",
         "assoc_add",
     }
-    assert {row.baseline for row in made.rows} == {"asyncpg", "orm", "orm, async"}
-    targets = {row.name: row.target for row in made.rows if row.target is not None}
+    assert {row.baseline for row in operations} == {"asyncpg", "orm", "orm, async"}
+    targets = {row.name: row.target for row in operations if row.target is not None}
     assert set(targets.values()) == {1.5}
     assert all(name.startswith("obj_get") for name in targets)
+    assert {row.name.split(",")[0] for row in mixes} == {"TAO's mix", "LinkBench's mix"}
+    assert {"calotype without a cache", "orm+memcached"} <= {row.baseline for row in mixes}
+    (missed,) = [row for row in mixes if row.limit is not None]
+    assert (missed.limit, missed.unit) == (pytest.approx(3.6), "% of reads")
 
 
 def test_upload(data: Path) -> None:
