@@ -20,7 +20,7 @@ import msgspec
 import uvloop
 
 from benchmarks import mix_servers, population, processes, site
-from benchmarks.mixes import SEED, World, make_world
+from benchmarks.mix_world import SEED, World, make_world
 from benchmarks.report import Options
 from benchmarks.site import BenchSite
 from calotype.cli.bars import Bar
@@ -31,7 +31,7 @@ from calotype.infra.invalidation import Lsn, Position, RegionCache, encode_posit
 from calotype.infra.shards import Shards
 from calotype.infra.tao import Edge, Graph, association_pair, object_type
 
-OBJECTS, QUICK_OBJECTS = 100_000, 4_000
+OBJECTS, QUICK_OBJECTS = 100_000, 3_000
 BATCH = 1_000
 
 NEWEST_MS = 1_790_000_000_000
@@ -153,7 +153,7 @@ def _sources() -> str:
     """A digest of the code that decides what the data looks like."""
     sql = checkout() / "src" / "calotype" / "infra" / "shards" / "sql"
     entries = checkout() / "src" / "calotype" / "infra" / "tao" / "entries.py"
-    files = [*sorted(sql.iterdir()), entries, Path(__file__), Path(__file__).with_name("mixes.py")]
+    files = [*sorted(sql.iterdir()), entries, Path(__file__), Path(__file__).with_name("mix_world.py")]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import msgspec
 from benchmarks import processes
 from benchmarks.site import BenchSite
 from calotype.cli import site_processes
-from calotype.config.site import FIRST_REGION, Region, save
+from calotype.config.site import FIRST_REGION, Region, Site, save
 from calotype.infra.engines.memcached import Memcached
 from calotype.infra.invalidation import position_key
 
@@ -46,22 +47,26 @@ def memcached(bench: BenchSite, name: str, memory_mb: int) -> Iterator[Beside]:
 @contextmanager
 def followed(bench: BenchSite, name: str, memory_mb: int) -> Iterator[Beside]:
     """The same, with a consumer for the log of each server of shards; each has published its position."""
-    with memcached(bench, name, memory_mb) as alone, ExitStack() as stack:
+    with memcached(bench, name, memory_mb) as alone:
         address = str(alone.server.socket)
-        regions = {FIRST_REGION: Region(memcached=(address,))}
-        save(bench.places.data, msgspec.structs.replace(bench.site, regions=regions))
+        save(bench.places.data, with_cache(bench, address))
         told = site_processes.environment(bench.places, bench.site)
-        pids = []
-        for log in bench.site.servers:
-            spec = site_processes.invalidator(log, f"invalidator-{log}", told)
-            pids.append(
-                stack.enter_context(
-                    processes.running(
-                        spec.command, bench.places.log(spec.name), _published(address, log), spec.environment
-                    )
+        with ThreadPoolExecutor() as threads, ExitStack() as stack:
+            starting = [
+                processes.running(
+                    (spec := site_processes.invalidator(log, f"invalidator-{log}", told)).command,
+                    bench.places.log(spec.name),
+                    _published(address, log),
+                    spec.environment,
                 )
-            )
-        yield Beside(alone.server, alone.memcached, tuple(pids))
+                for log in bench.site.servers
+            ]
+            yield Beside(alone.server, alone.memcached, tuple(threads.map(stack.enter_context, starting)))
+
+
+def with_cache(bench: BenchSite, address: str) -> Site:
+    """The site's file as it is with this memcached in its region."""
+    return msgspec.structs.replace(bench.site, regions={FIRST_REGION: Region(memcached=(address,))})
 
 
 def statistics(server: Memcached) -> dict[str, int]:

@@ -17,6 +17,8 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import NamedTuple
 
+from benchmarks.mix_world import SEED, World
+
 EXPONENT = 1.3
 """Of Zipf's law: the n-th most asked-for object is asked for in proportion to n ** -EXPONENT. Of the exponents in tenths the
 first at which a cache of a fifth of 100,000 objects can reach TAO's hit rate with something to spare: the fifth that is
@@ -26,8 +28,6 @@ YCSB_EXPONENT = 0.99
 
 CANDIDATES = 16
 """Ends that are asked for of one object without an edge to them: those who look at it. Drawn by Zipf's law, too."""
-
-SEED = 1841
 
 
 class Op(StrEnum):
@@ -132,33 +132,6 @@ LINKBENCH = Mix(
     },
 )
 """Exponents: `*_shape` in config/FBWorkload.properties of LinkBench."""
-
-
-@dataclass(frozen=True)
-class World:
-    """Objects by their place in the list of ids, and where their edges lead, newest first. Made by a seed alone."""
-
-    edges: tuple[tuple[int, ...], ...]
-    popular: tuple[int, ...]
-    """All places, the most asked-for first. Unrelated to ids and lengths of lists, so the hot ones lie on all shards."""
-
-
-EMPTY = 0.45
-"""Share of objects without an edge: so many of TAO's counts are zero."""
-LONGEST = 300
-
-
-def make_world(objects: int) -> World:
-    """Lists of power-law length: more than half of those that are there have one edge, the longest 300."""
-    chance = random.Random(SEED)
-    edges = []
-    for place in range(objects):
-        length = 0 if chance.random() < EMPTY else min(int((1 - chance.random()) ** -0.8), LONGEST)
-        ends = dict.fromkeys(chance.randrange(objects) for _ in range(length))
-        edges.append(tuple(end for end in ends if end != place))
-    popular = list(range(objects))
-    chance.shuffle(popular)
-    return World(tuple(edges), tuple(popular))
 
 
 class Zipf:

@@ -71,6 +71,10 @@ class SessionRows:
     pool: Pool
     cache: RegionCache | None = None
 
+    def __post_init__(self) -> None:
+        if self.cache is not None:
+            self.cache.guard(self.pool)
+
     async def load(self, session_key: str) -> SessionRow | None:
         """A session that has not expired."""
         source, space = access(self.cache, self.pool, current())

@@ -375,3 +375,21 @@ async def test_jsonb_goes_in_and_comes_out_as_bytes(new_pool: NewPool) -> None:
     pool = new_pool(1)
     rows = await pool.fetch("select $1::jsonb", b'{"name": "Ada"}')
     assert rows[0][0] == b'{"name": "Ada"}'
+
+
+async def test_a_connection_that_is_not_admitted_counts_as_none(new_pool: NewPool) -> None:
+    pool = new_pool(1)
+
+    async def refuse(connection: Connection) -> None:
+        assert await connection.fetchval("select 1") == 1
+        raise ConnectionError("not yet")
+
+    pool.admit = refuse
+    for reason in ("not yet", "the next attempt is due"):
+        with deadline(5), pytest.raises(ServerUnavailable, match=reason):
+            await pool.fetch("select 1")
+    assert in_use(pool) == 0
+    pool.admit = None
+    with deadline(5):
+        while not await pool.healthy():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

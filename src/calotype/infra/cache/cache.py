@@ -89,12 +89,15 @@ class Cache:
                         connection.send(b"md %b I C%b\r\n" % (key, cas[1:]), 1).add_done_callback(_ignore)
         return found
 
-    async def lease_many(self, keys: Sequence[Key]) -> Found:
-        """Read the keys, and win leases on those that are missing or marked stale, unless somebody has them already."""
+    async def lease_many(self, keys: Sequence[Key], *, gutter: bool = True) -> Found:
+        """Read the keys, and win leases on those that are missing or marked stale, unless somebody has them already.
+
+        `gutter`: whether to look there for keys whose server is away. What it has may be `GUTTER_S` behind.
+        """
         found = Found({}, {}, [], [], {})
         lost = self._sort(found, await self.servers.ask(keys, _LEASE), LIFETIME_S)
         if lost:
-            if self.gutter:
+            if gutter and self.gutter:
                 self.metrics.gutter += len(lost)
                 lost = self._sort(found, await self.gutter.ask(lost, _LEASE), GUTTER_S)
             found.away = lost

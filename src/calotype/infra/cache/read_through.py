@@ -89,14 +89,15 @@ class ReadThrough:
         stale_allowed: bool = True,
     ) -> dict[K, V]:
         """The value behind each key. `stale_allowed`: whether one that was deleted within the last `STALE_S` may do
-        while somebody else reads the new one. Raises what `load` raises, and `ReadersWait`."""
+        while somebody else reads the new one, and one of the gutter. Raises what `load` raises, and `ReadersWait`.
+        """
         read = _Read(entries, load, stale_allowed, by_key)
-        await self._take(read, await self.cache.lease_many(list(by_key)))
+        await self._take(read, await self.cache.lease_many(list(by_key), gutter=stale_allowed))
         for pause_s in PAUSES_S:
             if not read.waiting or remaining_s() < pause_s:
                 break
             await asyncio.sleep(pause_s)
-            await self._take(read, await self.cache.lease_many(read.waiting))
+            await self._take(read, await self.cache.lease_many(read.waiting, gutter=stale_allowed))
         read.past += [by_key[key] for key in read.waiting]
         if read.past:
             await self._load_past(read)

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from calotype.infra.cache import Cache, ReadThrough
 from calotype.infra.invalidation.progress import Progress
-from calotype.infra.shards import Pool, Tickets
+from calotype.infra.shards import Connection, Pool, Tickets
+
+_REPLAYED = "select (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint"
 
 type Access = tuple[Pool, bytes | None]
 """Where a reader's database reads of a server go, and the key space of what they may find in the cache; None: nothing."""
@@ -27,6 +29,24 @@ class RegionCache:
     async def __aexit__(self, *_: object) -> None:
         await self.progress.__aexit__()
         await self.cache.close()
+
+    def guard(self, pool: Pool) -> None:
+        """Have the standby of a server read only where it has what was already deleted for.
+
+        One that died takes readers before it has replayed again all that it had: an old row that is filled then would
+        stay, since its delete is acknowledged and does not come again. A connection never outlives its server, so it
+        is enough to look at new ones.
+        """
+        if pool.standby is None:
+            return
+
+        async def admit(connection: Connection) -> None:
+            await self.progress.refresh()
+            replayed, applied = await connection.fetchval(_REPLAYED), self.progress.applied.get(pool.name, 0)
+            if replayed is not None and replayed < applied:
+                raise ConnectionError(f"it has to replay {applied - replayed:,} bytes again")
+
+        pool.standby.admit = admit
 
 
 def access(region: RegionCache | None, pool: Pool, tickets: Tickets | None) -> Access:

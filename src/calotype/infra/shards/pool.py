@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -81,6 +81,9 @@ class PoolMetrics:
 Arguments = Sequence[object]
 type Connection = asyncpg.Connection[asyncpg.Record]
 
+Admit = Callable[[Connection], Awaitable[None]]
+"""Looks at a new connection before it is used. Raises `ConnectionError` when its server must not be read yet."""
+
 
 def _encode_jsonb(document: bytes) -> bytes:
     return b"\x01" + document
@@ -118,6 +121,7 @@ class Pool:
         self.size = size
         self.standby = standby
         """Of this server in this process's region: to be read by whoever may see what is a moment old."""
+        self.admit: Admit | None = None
         self.metrics = PoolMetrics()
         self._idle: list[Connection] = []
         self._open = 0
@@ -232,7 +236,7 @@ class Pool:
         self._probing = probing
         self.metrics.connects += 1
         try:
-            connection = await connect(self.dsn, patience_s)
+            connection = await self._opened(patience_s)
         except (*BROKEN, asyncpg.PostgresError, TimeoutError) as error:
             self.metrics.connect_failures += 1
             if not isinstance(error, TimeoutError) or patience_s >= PATIENCE_S:
@@ -248,6 +252,17 @@ class Pool:
             if probing:
                 self._probing = False
         self._down, self._retry_s = False, FIRST_RETRY_S
+        return connection
+
+    async def _opened(self, patience_s: float) -> Connection:
+        connection = await connect(self.dsn, patience_s)
+        if self.admit is not None:
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self.admit(connection)
+            except BaseException:
+                connection.terminate()
+                raise
         return connection
 
     def _found_down(self) -> None:

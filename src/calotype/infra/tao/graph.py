@@ -49,6 +49,9 @@ class Graph:
         self.shards = shards
         self.cache = cache
         self._reader = Reader(shards, cache)
+        if cache is not None:
+            for pool in shards.pools.values():
+                cache.guard(pool)
 
     # Objects
 
