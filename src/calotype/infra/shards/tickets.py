@@ -9,16 +9,24 @@ What is current belongs to the context of one piece of work, as deadlines do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from calotype.infra.shards.pool import Pool
+from typing import Any, Protocol
 
 _POSITION = "select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint"
+
+
+class Server(Protocol):
+    """What is needed of a pool."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def fetch(self, sql: str, *arguments: object) -> Sequence[Any]:
+        """Rows."""
+        ...
 
 
 @dataclass
@@ -26,7 +34,7 @@ class Tickets:
     """`held`: log -> position, as the request brought them. `written`: the servers that this piece of work has written."""
 
     held: Mapping[str, int] = field(default_factory=dict)
-    written: dict[str, Pool] = field(default_factory=dict)
+    written: dict[str, Server] = field(default_factory=dict)
     read: dict[object, dict[object, object]] = field(default_factory=dict)
     """What this piece of work has read already, kind by kind; unused from its first write on."""
 
@@ -59,7 +67,7 @@ def current() -> Tickets | None:
     return _current.get()
 
 
-def wrote(pool: Pool) -> None:
+def wrote(pool: Server) -> None:
     """Note that this piece of work writes on a server, before it does: a write that failed may have happened."""
     tickets = _current.get()
     if tickets is not None:
