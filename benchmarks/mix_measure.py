@@ -188,8 +188,11 @@ def _measure(data: Data, runner: asyncio.Runner, meter: Meter, plan: Plan) -> Re
 @contextmanager
 def _graph(data: Data, runner: asyncio.Runner, beside: Beside | None) -> Iterator[Graph]:
     opened = _open_graph(data, beside)
-    yield runner.run(opened.__aenter__())
-    runner.run(opened.__aexit__(None, None, None))
+    graph = runner.run(opened.__aenter__())
+    try:
+        yield graph
+    finally:
+        runner.run(opened.__aexit__(None, None, None))
 
 
 @asynccontextmanager

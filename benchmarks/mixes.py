@@ -102,9 +102,7 @@ TAO = Mix(
     2_000_000,
     {Op.ASSOC_GET: 0.196, Op.ASSOC_RANGE: 0.31, Op.ASSOC_TIME_RANGE: 0.019, Op.ASSOC_COUNT: 0.55},
 )
-TAO_AS_YCSB = replace(
-    TAO, name=f"TAO's mix, exponent {YCSB_EXPONENT}", warm_up=500_000, exponent=YCSB_EXPONENT
-)
+TAO_AS_YCSB = replace(TAO, name=f"TAO's mix, exponent {YCSB_EXPONENT}", exponent=YCSB_EXPONENT)
 """How much of the hit rate is the exponent's."""
 
 LINKBENCH = Mix(
@@ -121,7 +119,7 @@ LINKBENCH = Mix(
         Op.OBJ_DELETE: 1.0,
         Op.ASSOC_GET: 0.5,
     },
-    300_000,
+    1_000_000,
     exponent=0.8,
     exponents={
         Op.OBJ_GET: 0.625,

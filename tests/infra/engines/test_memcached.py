@@ -8,6 +8,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,10 @@ def test_only_its_owner_can_reach_it_and_it_opens_no_port(
 
 def listening(pid: int, family: str) -> set[str]:
     """The sockets of this family that the process has, by their inodes."""
-    links = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    links: set[str] = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # a connection that has just been closed
+            links.add(str(path.readlink()))
     rows = [line.split() for line in Path(f"/proc/{pid}/net/{family}").read_text().splitlines()[1:]]
     column = 6 if family == "unix" else 9
     return {row[column] for row in rows if f"socket:[{row[column]}]" in links}
