@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from calotype.config.caches import PUBLICATION
-from calotype.infra.cache import Cache, Key
+from calotype.infra.cache import Key
 from calotype.infra.tao.consistency import Report, check_consistency
 from calotype.web.session_consistency import SESSIONS, SessionLog
 from calotype.web.session_rows import LOG
@@ -25,8 +25,8 @@ async def check(site: Site, meanwhile: Callable[[], Awaitable[None]]) -> Report:
             {LOG: SessionLog(site.sessions.pool)},
             {"a": site.cache.cache},
             PUBLICATION,
-            scales_s=(0.3,),
-            duration_s=1.6,
+            scales_s=(1.0,),
+            duration_s=2.5,
             sample=1_000,
         )
     )
@@ -52,10 +52,14 @@ async def session_in_the_cache(site: Site) -> tuple[SessionStore, Key, bytes]:
     return store, key, found[key][0]
 
 
-async def put_late(cache: Cache, key: Key, value: bytes) -> None:
-    """After the log's consumer has done its work."""
-    await asyncio.sleep(0.1)
-    assert await cache.set(key, value)
+async def applied(site: Site) -> None:
+    """Until the log's consumer has done its work of all that is written by now."""
+    assert site.cache is not None
+    end = (await site.sessions.pool.fetch("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint"))[0][0]
+    async with asyncio.timeout(10):
+        while site.cache.progress.applied[LOG] < end:
+            await asyncio.sleep(0.01)
+            await site.cache.progress.refresh()
 
 
 async def test_what_a_session_was_before_it_was_changed_or_ended_is_reported(cached_web_site: Site) -> None:
@@ -69,8 +73,9 @@ async def test_what_a_session_was_before_it_was_changed_or_ended_is_reported(cac
         await changed.aset("seen", 2)
         await changed.asave()
         await ended.adelete()
-        await put_late(cache, changed_key, before)
-        await put_late(cache, ended_key, alive)
+        await applied(cached_web_site)
+        assert await cache.set(changed_key, before)
+        assert await cache.set(ended_key, alive)
 
     report = await check(cached_web_site, write)
     await cache.delete([changed_key, ended_key])
@@ -90,7 +95,7 @@ async def test_sessions_that_are_right_are_not_reported(cached_web_site: Site) -
             await store.aset("seen", number)
             await store.asave()
             await cached_web_site.sessions.load(store.session_key or "")
-        await asyncio.sleep(0.1)  # until the log's consumer has outdated all of that
+        await applied(cached_web_site)
         await cached_web_site.sessions.load(store.session_key or "")
 
     report = await check(cached_web_site, write)
