@@ -41,3 +41,14 @@ async def cached_site(web_site: Site, address: str) -> AsyncIterator[Site]:
         for task in following:
             task.cancel()
         await asyncio.wait(following)
+
+
+async def caught_up(site: Site) -> None:
+    """Until the consumers have applied all that is written by now: what is filled after that stays."""
+    assert site.cache is not None
+    for pool in (*site.graph.shards.pools.values(), site.sessions.pool):
+        end = (await pool.fetch("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint"))[0][0]
+        async with asyncio.timeout(PATIENCE_S):
+            while site.cache.progress.applied.get(pool.name, 0) < end:
+                await asyncio.sleep(0.01)
+                await site.cache.progress.refresh()

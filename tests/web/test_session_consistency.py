@@ -14,23 +14,26 @@ from calotype.web.session_consistency import SESSIONS, SessionLog
 from calotype.web.session_rows import LOG
 from calotype.web.sessions import SessionStore
 from calotype.web.site import Site
+from tests.cached_site import caught_up
 
 pytestmark = pytest.mark.memcached
 
 
 async def check(site: Site, meanwhile: Callable[[], Awaitable[None]]) -> Report:
     assert site.cache is not None
+    followed = asyncio.Event()
     checking = asyncio.create_task(
         check_consistency(
             {LOG: SessionLog(site.sessions.pool)},
             {"a": site.cache.cache},
             PUBLICATION,
-            scales_s=(1.0,),
-            duration_s=2.5,
+            scales_s=(2.0,),
+            duration_s=4.0,
             sample=1_000,
+            tell=lambda *_: followed.set(),
         )
     )
-    await asyncio.sleep(0.4)
+    await followed.wait()  # what is written before the log is followed is not seen
     await meanwhile()
     return await checking
 
@@ -52,16 +55,6 @@ async def session_in_the_cache(site: Site) -> tuple[SessionStore, Key, bytes]:
     return store, key, found[key][0]
 
 
-async def applied(site: Site) -> None:
-    """Until the log's consumer has done its work of all that is written by now."""
-    assert site.cache is not None
-    end = (await site.sessions.pool.fetch("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint"))[0][0]
-    async with asyncio.timeout(10):
-        while site.cache.progress.applied[LOG] < end:
-            await asyncio.sleep(0.01)
-            await site.cache.progress.refresh()
-
-
 async def test_what_a_session_was_before_it_was_changed_or_ended_is_reported(cached_web_site: Site) -> None:
     assert cached_web_site.cache is not None
     cache = cached_web_site.cache.cache
@@ -73,7 +66,7 @@ async def test_what_a_session_was_before_it_was_changed_or_ended_is_reported(cac
         await changed.aset("seen", 2)
         await changed.asave()
         await ended.adelete()
-        await applied(cached_web_site)
+        await caught_up(cached_web_site)
         assert await cache.set(changed_key, before)
         assert await cache.set(ended_key, alive)
 
@@ -95,7 +88,7 @@ async def test_sessions_that_are_right_are_not_reported(cached_web_site: Site) -
             await store.aset("seen", number)
             await store.asave()
             await cached_web_site.sessions.load(store.session_key or "")
-        await applied(cached_web_site)
+        await caught_up(cached_web_site)
         await cached_web_site.sessions.load(store.session_key or "")
 
     report = await check(cached_web_site, write)

@@ -11,6 +11,7 @@ from calotype.infra.shards.tickets import carrying
 from calotype.web.session_rows import SessionRows
 from calotype.web.sessions import SessionStore
 from calotype.web.site import Site
+from tests.cached_site import caught_up
 from tests.memcached import RunningMemcached, raw
 from tests.statements import counted
 
@@ -22,6 +23,7 @@ async def session(cached_web_site: Site) -> SessionStore:
     made = SessionStore(None, cached_web_site.sessions)
     await made.aset("seen", 1)
     await made.asave()
+    await caught_up(cached_web_site)
     return made
 
 
