@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 
@@ -23,8 +24,23 @@ from calotype.web import rate_limits  # noqa: E402
 from calotype.web.handler import LeanHandler  # noqa: E402
 from calotype.web.site import Site  # noqa: E402
 from tests.cached_site import cached_site  # noqa: E402
-from tests.memcached import RunningMemcached  # noqa: E402
+from tests.memcached import RunningMemcached, running_memcached  # noqa: E402
 from tests.site import Site as Databases  # noqa: E402
+
+__all__ = [
+    "ann",
+    "ann_cached",
+    "bob",
+    "browser",
+    "cached_handler",
+    "cached_web_site",
+    "handler",
+    "new_person",
+    "one_window",
+    "web_memcached",
+    "web_site",
+]
+"""The fixtures, for the `conftest.py` of each directory that takes them: each has its own site and its own memcached."""
 
 PASSWORD = "long enough to be one"
 
@@ -78,9 +94,16 @@ async def web_site(site: Databases) -> AsyncIterator[Site]:
 
 
 @pytest.fixture(scope="session")
-async def cached_web_site(web_site: Site, memcached: RunningMemcached) -> AsyncIterator[Site]:
+def web_memcached(short_directory: Path) -> Iterator[RunningMemcached]:
+    """The site's own: real consumers publish their positions there."""
+    with running_memcached(short_directory) as (one,):
+        yield one
+
+
+@pytest.fixture(scope="session")
+async def cached_web_site(web_site: Site, web_memcached: RunningMemcached) -> AsyncIterator[Site]:
     """The same site as a worker with a cache sees it, its logs followed by real consumers."""
-    async with cached_site(web_site, memcached.address) as site:
+    async with cached_site(web_site, web_memcached.address) as site:
         yield site
 
 

@@ -95,10 +95,10 @@ async def test_a_session_that_does_not_exist_is_not_kept(cached_web_site: Site) 
 
 
 async def test_the_keys_in_memcached_are_no_sessions(
-    cached_web_site: Site, session: SessionStore, memcached: RunningMemcached
+    cached_web_site: Site, session: SessionStore, web_memcached: RunningMemcached
 ) -> None:
     assert await seen(cached_web_site.sessions, session.session_key) == 1
-    async with raw(memcached) as server:
+    async with raw(web_memcached) as server:
         assert (await server.ask(b"mg " + (session.session_key or "").encode() + b" v")) == b"EN"
 
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
 from calotype.infra.cache import Cache
 from calotype.infra.invalidation import Lsn, Position, RegionCache, encode_position, position_key
+from calotype.infra.invalidation.slots import base36
 from calotype.infra.shards import Pool, Shards
 from calotype.infra.tao import Graph
 
 _generations = itertools.count(int(time.time() * 1000))
 
 
-async def publish(cache: Cache, logs: list[str], generation: int, applied: int = 0) -> None:
-    """What a consumer says of each log."""
+async def publish_new_generation(cache: Cache, logs: Iterable[str]) -> None:
+    """What a consumer with a new slot says of each log."""
+    generation = base36(next(_generations))
     for log in logs:
-        position = Position(_base36(generation), Lsn(applied), 0)
+        position = Position(generation, Lsn(0), 0)
         assert await cache.set_everywhere(position_key(log), encode_position(position))
 
 
@@ -28,7 +30,7 @@ async def publish(cache: Cache, logs: list[str], generation: int, applied: int =
 async def cached_graph(shards: Shards, address: str) -> AsyncIterator[Graph]:
     """A graph like a worker's, with nothing in its cache."""
     cache = Cache([address])
-    await publish(cache, list(shards.pools), next(_generations))
+    await publish_new_generation(cache, shards.pools)
     async with RegionCache(cache, shards.pools) as region:
         yield Graph(shards, region)
 
@@ -54,12 +56,3 @@ def _watch(pool: Pool, seen: list[str]) -> None:
         return await run(connection, sql, *arguments)  # type: ignore[arg-type]  # whatever it was called with
 
     pool.__dict__["run_on"] = watched
-
-
-def _base36(number: int) -> str:
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    text = ""
-    while number:
-        number, digit = divmod(number, 36)
-        text = digits[digit] + text
-    return text

@@ -12,7 +12,7 @@ from calotype.infra.shards.tickets import carrying
 from calotype.infra.tao import Edge, Graph
 from calotype.infra.tao.keys import count_key, edge_key, list_key, object_key
 from calotype.infra.tao.reader import Reader
-from tests.infra.tao.cached import cached_graph, counted, publish
+from tests.infra.tao.cached import cached_graph, counted, publish_new_generation
 from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKES, MUTES, Note, Person, Photo
 from tests.memcached import RunningMemcached
 
@@ -279,7 +279,7 @@ async def test_a_new_generation_outdates_everything_of_its_server(graph: Graph) 
     node = await graph.obj_add(Person("p"), shard=0)
     await graph.obj_get(Person, node.id)
     assert graph.cache is not None
-    await publish(graph.cache.cache, list(graph.shards.pools), 1 << 45)
+    await publish_new_generation(graph.cache.cache, graph.shards.pools)
     await graph.cache.progress.refresh()
     forget_own(graph)
     with counted(graph.shards) as statements:
