@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,10 +29,7 @@ def ensure() -> None:
 
     On Debian and Ubuntu as root, missing system packages are installed; Python's go into this environment in any case.
     """
-    system = [] if shutil.which("memcached") else ["memcached"]
-    python = [name for name in MODULES if find_spec(name) is None]
-    if uwsgi() is None:
-        python.append("uwsgi")
+    system, python = missing_system(), missing_python()
     if not system and not python:
         return
     if can_install():
@@ -44,6 +42,19 @@ def ensure() -> None:
     if python:
         print(f"installing {', '.join(python)} from {LOCK} ...", flush=True)
         _run([*_installer(), "--require-hashes", "-r", str(checkout() / LOCK)], dict(os.environ))
+
+
+def missing() -> list[str]:
+    return missing_system() + missing_python()
+
+
+def missing_system() -> list[str]:
+    return [] if shutil.which("memcached") else ["memcached"]
+
+
+def missing_python() -> list[str]:
+    invalidate_caches()  # some may have been installed since this process began
+    return [name for name in MODULES if find_spec(name) is None] + ([] if uwsgi() else ["uwsgi"])
 
 
 def uwsgi() -> str | None:

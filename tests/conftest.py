@@ -39,6 +39,13 @@ def memcached(short_directory: Path) -> Iterator[RunningMemcached]:
         yield one
 
 
+@pytest.fixture
+def own_memcached(short_directory: Path) -> Iterator[RunningMemcached]:
+    """One of the test's own, to be killed, frozen and looked into."""
+    with running_memcached(short_directory) as (one,):
+        yield one
+
+
 @pytest.fixture(scope="session")
 async def site(clusters: dict[str, RunningCluster]) -> Site:
     return await create_site(clusters)

@@ -8,22 +8,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from benchmarks.report import Report
-from benchmarks.requirements import MODULES, uwsgi
+from benchmarks.requirements import missing
 
 pytestmark = pytest.mark.bench
 
 ROOT = Path(__file__).parents[2]
 
-BASELINES = (
-    uwsgi() is not None and all(find_spec(name) for name in MODULES) and bool(shutil.which("memcached"))
-)
+BASELINES = not missing()
 
 
 @pytest.fixture(scope="module")

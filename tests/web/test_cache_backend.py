@@ -39,12 +39,6 @@ def shared(short_directory: Path) -> Iterator[list[RunningMemcached]]:
 
 
 @pytest.fixture
-def server(short_directory: Path) -> Iterator[RunningMemcached]:
-    with running_memcached(short_directory) as (only,):
-        yield only
-
-
-@pytest.fixture
 async def cache(shared: list[RunningMemcached]) -> AsyncIterator[MemcachedCache]:
     """Empty, and its connections are closed with the test."""
     backend = MemcachedCache([one.address for one in shared], {})
@@ -380,10 +374,10 @@ def in_thread(visit: Coroutine[Any, Any, None]) -> None:
 # Trouble
 
 
-async def test_while_memcached_is_away_everything_is_a_miss(server: RunningMemcached) -> None:
-    cache = MemcachedCache(server.address, {})
+async def test_while_memcached_is_away_everything_is_a_miss(own_memcached: RunningMemcached) -> None:
+    cache = MemcachedCache(own_memcached.address, {})
     await cache.aset("key", 1)
-    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(own_memcached.kill)
     assert await cache.aget("key", "default") == "default"
     assert await cache.aget_many(["key"]) == {}
     await cache.aset("key", 2)
@@ -400,10 +394,10 @@ async def test_while_memcached_is_away_everything_is_a_miss(server: RunningMemca
     await cache.aclose()
 
 
-async def test_a_synchronous_caller_takes_its_deadline_along(server: RunningMemcached) -> None:
-    cache = MemcachedCache(server.address, {})
+async def test_a_synchronous_caller_takes_its_deadline_along(own_memcached: RunningMemcached) -> None:
+    cache = MemcachedCache(own_memcached.address, {})
     cache.set("key", 1)
-    server.freeze()
+    own_memcached.freeze()
     started = time.monotonic()
     with deadline(0.05):
         assert cache.get("key") is None
@@ -411,18 +405,20 @@ async def test_a_synchronous_caller_takes_its_deadline_along(server: RunningMemc
 
 
 async def test_the_gutter_serves_while_a_server_is_away(
-    server: RunningMemcached, shared: list[RunningMemcached]
+    own_memcached: RunningMemcached, shared: list[RunningMemcached]
 ) -> None:
-    cache = MemcachedCache(server.address, {"OPTIONS": {"gutter": [shared[0].address], "timeout": 0.1}})
-    await asyncio.to_thread(server.kill)
+    cache = MemcachedCache(
+        own_memcached.address, {"OPTIONS": {"gutter": [shared[0].address], "timeout": 0.1}}
+    )
+    await asyncio.to_thread(own_memcached.kill)
     await cache.aset("from the gutter", 1)
     assert await cache.aget("from the gutter") == 1
     assert await ttl_in(shared[0], cache, "from the gutter") <= 10
     await cache.aclose()
 
 
-async def ttl_in(server: RunningMemcached, cache: MemcachedCache, key: str) -> int:
-    async with raw(server) as wire:
+async def ttl_in(own_memcached: RunningMemcached, cache: MemcachedCache, key: str) -> int:
+    async with raw(own_memcached) as wire:
         return int((await wire.ask(b"mg %b t" % cache._key(key, None)))[4:])
 
 

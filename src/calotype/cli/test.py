@@ -63,14 +63,14 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
       ./calotype test --no-check -m "not browser"
     """
     lacking = _provide_engines()
-    if not arguments:
-        _provide_baselines()
     required = os.environ.get("CALOTYPE_REQUIRE_ENGINES") == "1"
+    compared = bool(arguments) or _provide_baselines()
     checked = no_check or run_checks()
     full = _pytest(_without(lacking, arguments), report)
     oldest = Ran(True, Counts()) if arguments else _on_oldest_python()
-    ok = checked and full.ok and oldest.ok and not (required and lacking)
-    for line in _verdict(checked, lacking, oldest, required=required):
+    wanting = [engine.name for engine in lacking] + ([] if compared else ["the benchmarks' baselines"])
+    ok = checked and full.ok and oldest.ok and not (required and wanting)
+    for line in _verdict(checked, wanting, oldest, required=required):
         print(line)
     print(full.counts._replace(failed=full.counts.failed + oldest.counts.failed), flush=True)
     sys.exit(0 if ok else 1)
@@ -93,13 +93,14 @@ def _provide_engines() -> list[engines.Engine]:
     return lacking
 
 
-def _provide_baselines() -> None:
-    """What the benchmarks compare with, where it can be installed; their tests are skipped without."""
-    if engines.can_install():
-        try:
+def _provide_baselines() -> bool:
+    """What the benchmarks compare with, where it can be installed; whether it is here. Their tests are skipped without."""
+    try:
+        if engines.can_install():
             benchmark_module("requirements").ensure()
-        except CalotypeError as error:
-            print(f"missing: baselines of the benchmarks, so their tests are left out. {error.message}")
+    except CalotypeError as error:
+        print(f"missing: baselines of the benchmarks, so their tests are left out. {error.message}")
+    return not benchmark_module("requirements").missing()
 
 
 def _how_to_get(engine: engines.Engine) -> str:
@@ -161,13 +162,13 @@ def _environment() -> Mapping[str, str]:
     return {key: value for key, value in os.environ.items() if key not in pointing}
 
 
-def _verdict(checked: bool, lacking: list[engines.Engine], oldest: Ran, *, required: bool) -> list[str]:
+def _verdict(checked: bool, wanting: list[str], oldest: Ran, *, required: bool) -> list[str]:
     lines = [] if checked else ["check FAILED (see above)"]
     if oldest.counts != Counts() or not oldest.ok:
         lines.append(
             f"on Python {'.'.join(map(str, OLDEST))}, the fast part: {oldest.counts}{'' if oldest.ok else ' - FAILED'}"
         )
-    if lacking:
+    if wanting:
         verb = "FAILED for want of" if required else "left out for want of"
-        lines.append(f"{verb} {', '.join(engine.name for engine in lacking)}")
+        lines.append(f"{verb} {', '.join(wanting)}")
     return lines

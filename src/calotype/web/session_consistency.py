@@ -13,12 +13,10 @@ from hashlib import blake2b
 import msgspec
 
 from calotype.infra.cache import Key
-from calotype.infra.invalidation import Change, Operation
+from calotype.infra.invalidation import Change
 from calotype.infra.shards import Pool
 from calotype.infra.tao.consistency import GONE, UNTOLD, Entry, Known, Subject, Verdict
-from calotype.web.session_rows import FORMAT, SessionRow, session_records
-
-RELATION = "public.web_session"
+from calotype.web.session_rows import RELATION, SessionEntries, SessionRow, entry_key
 
 _READ = """
 select session_key, session_data, expire_date, account_id from public.web_session where session_key = any($1::text[])
@@ -26,17 +24,16 @@ select session_key, session_data, expire_date, account_id from public.web_sessio
 _RANDOM = """
 select session_key from public.web_session where session_key >= $1 order by session_key limit $2
 """
-_decode = msgspec.msgpack.Decoder(SessionRow).decode
 
 
 class SessionKind:
     """K: the session's key."""
 
     name = "session"
+    _entries = SessionEntries()
 
     def key(self, space: bytes, k: str) -> Key:
-        row = Change(Operation.UPDATE, RELATION, {"session_key": k})
-        return next(key for key, _ in session_records(row, space.decode()))
+        return entry_key(space, k)
 
     def words(self, k: str) -> str:
         return "a session"
@@ -49,9 +46,7 @@ class SessionKind:
         return GONE if row is None else _hash(row)
 
     def judge(self, k: str, known: int, entry: Entry, row: SessionRow | None) -> Verdict:
-        if not entry.value.startswith(FORMAT):
-            raise ValueError("a session in another release's format")
-        cached = _decode(entry.value[1:])
+        cached = self._entries.decode(k, entry.value)
         if self.known(row) != known or cached == row:
             return Verdict(None)
         return Verdict("gone on the primary" if row is None else "different content")

@@ -34,6 +34,7 @@ update public.web_session set session_data = $2, expire_date = $3, account_id = 
 _DELETE = "delete from public.web_session where session_key = $1 returning session_key"
 _END_ALL = "delete from public.web_session where account_id = $1 and session_key <> $2 returning session_key"
 
+RELATION = "public.web_session"
 FORMAT = b"\x01"
 
 
@@ -49,7 +50,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SessionRow).decode
 
 
-class _Entries:
+class SessionEntries:
     """K: the session's key. A session that does not exist is not kept: anybody can ask for those."""
 
     def place(self, k: str) -> int:
@@ -81,9 +82,9 @@ class SessionRows:
         if self.cache is None or space is None:
             row = (await _load(source, [session_key]))[session_key]
         else:
-            key = _key(space, session_key)
+            key = entry_key(space, session_key)
             found = await self.cache.through.read(
-                {key: session_key}, _Entries(), lambda ks: _load(source, ks), stale_allowed=False
+                {key: session_key}, SessionEntries(), lambda ks: _load(source, ks), stale_allowed=False
             )
             row = found[session_key]
         return row if row is not None and row.expires > datetime.now(UTC) else None
@@ -111,7 +112,7 @@ class SessionRows:
         written = [row[0] for row in await self.pool.write(sql, *arguments)]
         space = None if self.cache is None else self.cache.progress.spaces.get(self.pool.name)
         if self.cache is not None and space is not None:
-            await self.cache.cache.delete([_key(space, session_key) for session_key in written])
+            await self.cache.cache.delete([entry_key(space, session_key) for session_key in written])
         return written
 
     async def healthy(self) -> bool:
@@ -121,11 +122,11 @@ class SessionRows:
 def session_records(change: Change, space: str) -> Iterator[tuple[Key, int | None]]:
     """What a row of this database's commit log outdates."""
     session_key = change.row.get("session_key")
-    if change.relation == "public.web_session" and isinstance(session_key, str):
-        yield _key(space.encode(), session_key), None
+    if change.relation == RELATION and isinstance(session_key, str):
+        yield entry_key(space.encode(), session_key), None
 
 
-def _key(space: bytes, session_key: str) -> Key:
+def entry_key(space: bytes, session_key: str) -> Key:
     return Key(b"s:%b:%b" % (space, blake2b(session_key.encode(), digest_size=16).hexdigest().encode()))
 
 

@@ -31,13 +31,6 @@ def shared(short_directory: Path) -> Iterator[list[RunningMemcached]]:
 
 
 @pytest.fixture
-def server(short_directory: Path) -> Iterator[RunningMemcached]:
-    """One of the test's own, to be killed, frozen and looked into."""
-    with running_memcached(short_directory) as (only,):
-        yield only
-
-
-@pytest.fixture
 def pair(short_directory: Path) -> Iterator[list[RunningMemcached]]:
     """Two of the test's own."""
     with running_memcached(short_directory, 2) as servers:
@@ -60,13 +53,13 @@ async def new_cache() -> AsyncIterator[NewCache]:
 
 
 @pytest.fixture
-async def cache(new_cache: NewCache, server: RunningMemcached) -> Cache:
+async def cache(new_cache: NewCache, own_memcached: RunningMemcached) -> Cache:
     """Of the test's own server alone."""
-    return new_cache([server])
+    return new_cache([own_memcached])
 
 
 @pytest.fixture
-async def wire(server: RunningMemcached) -> AsyncIterator[Raw]:
+async def wire(own_memcached: RunningMemcached) -> AsyncIterator[Raw]:
     """Another client of that server."""
-    async with raw(server) as connected:
+    async with raw(own_memcached) as connected:
         yield connected

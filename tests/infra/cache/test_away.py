@@ -33,10 +33,10 @@ def within(seconds: float) -> Iterator[None]:
 
 
 @pytest.fixture
-async def frozen(cache: Cache, server: RunningMemcached) -> AsyncIterator[Cache]:
+async def frozen(cache: Cache, own_memcached: RunningMemcached) -> AsyncIterator[Cache]:
     """A cache whose server was frozen while it was connected."""
     assert await cache.set(KEY, b"one")
-    server.freeze()
+    own_memcached.freeze()
     yield cache
 
 
@@ -75,8 +75,10 @@ async def test_a_server_that_never_was_there_is_away(short_directory: Path) -> N
         await cache.close()
 
 
-async def test_once_it_is_known_to_be_away_nobody_waits(cache: Cache, server: RunningMemcached) -> None:
-    await asyncio.to_thread(server.kill)
+async def test_once_it_is_known_to_be_away_nobody_waits(
+    cache: Cache, own_memcached: RunningMemcached
+) -> None:
+    await asyncio.to_thread(own_memcached.kill)
     with within(AT_ONCE_S):
         await answers_away(cache)
 
@@ -93,31 +95,33 @@ async def test_the_first_read_of_a_frozen_server_ends_with_its_time_and_later_on
 
 
 async def test_a_frozen_server_that_thaws_is_used_again_with_what_it_had(
-    frozen: Cache, server: RunningMemcached
+    frozen: Cache, own_memcached: RunningMemcached
 ) -> None:
     kept = Key(b"kept")
-    server.thaw()
+    own_memcached.thaw()
     await frozen.set(kept, b"kept")
-    server.freeze()
+    own_memcached.freeze()
     assert await frozen.get(KEY) is None
-    server.thaw()
+    own_memcached.thaw()
     await answering(frozen)
     assert await frozen.get(kept) == b"kept"
 
 
-async def test_a_server_that_starts_again_empty_is_used_again(cache: Cache, server: RunningMemcached) -> None:
+async def test_a_server_that_starts_again_empty_is_used_again(
+    cache: Cache, own_memcached: RunningMemcached
+) -> None:
     for _ in range(3):
         await answering(cache)
-        await asyncio.to_thread(server.restart)
+        await asyncio.to_thread(own_memcached.restart)
         assert await cache.get(KEY) is None
     await answering(cache)
     assert cache.servers.servers[0].metrics.connects >= 4
 
 
-async def test_a_server_that_starts_late_is_found(cache: Cache, server: RunningMemcached) -> None:
-    await asyncio.to_thread(server.kill)
+async def test_a_server_that_starts_late_is_found(cache: Cache, own_memcached: RunningMemcached) -> None:
+    await asyncio.to_thread(own_memcached.kill)
     await answers_away(cache)
-    await asyncio.to_thread(server.start)
+    await asyncio.to_thread(own_memcached.start)
     await answering(cache)
 
 
@@ -151,15 +155,15 @@ async def test_first_connections_to_frozen_servers_are_waited_for_together(
 
 
 async def test_a_call_that_is_cancelled_leaves_the_connection_to_the_others(
-    cache: Cache, server: RunningMemcached
+    cache: Cache, own_memcached: RunningMemcached
 ) -> None:
     await cache.set(KEY, b"one")
-    server.freeze()
+    own_memcached.freeze()
     given_up = asyncio.ensure_future(cache.get(KEY))
     others = [asyncio.ensure_future(cache.get_many([KEY, Key(b"absent")])) for _ in range(5)]
     await asyncio.sleep(0.02)
     given_up.cancel()
-    server.thaw()
+    own_memcached.thaw()
     assert await asyncio.gather(*others) == [{KEY: b"one"}] * 5
 
 
@@ -211,9 +215,9 @@ async def test_nothing_lives_in_the_gutter_for_long(guttered: Cache, pair: list[
 
 
 async def test_only_the_keys_of_the_dead_server_go_there(
-    new_cache: NewCache, pair: list[RunningMemcached], server: RunningMemcached
+    new_cache: NewCache, pair: list[RunningMemcached], own_memcached: RunningMemcached
 ) -> None:
-    cache = new_cache(pair, [server])
+    cache = new_cache(pair, [own_memcached])
     keys = [Key(b"key-%d" % number) for number in range(60)]
     for key in keys:
         await cache.set(key, key)

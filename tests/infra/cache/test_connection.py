@@ -132,9 +132,9 @@ async def test_too_much_under_way_is_refused(fed: Fed) -> None:
 
 
 @pytest.mark.memcached
-async def test_values_with_line_ends_and_of_900_kb_come_back(server: RunningMemcached) -> None:
+async def test_values_with_line_ends_and_of_900_kb_come_back(own_memcached: RunningMemcached) -> None:
     values = [b"a\r\nb", b"\r\n", b"EN\r\n", b"VA 3\r\nabc\r\n", b"", os.urandom(900_000)]
-    async with connected(server.address) as connection:
+    async with connected(own_memcached.address) as connection:
         for at, value in enumerate(values):
             connection.send(b"ms k%d %d\r\n%b\r\n" % (at, len(value), value), 1)
         asked = b"".join(b"mg k%d v\r\n" % at for at in range(len(values)))
@@ -143,7 +143,9 @@ async def test_values_with_line_ends_and_of_900_kb_come_back(server: RunningMemc
 
 
 @pytest.mark.memcached
-async def test_thousands_of_commands_of_many_tasks_get_their_own_answers(server: RunningMemcached) -> None:
+async def test_thousands_of_commands_of_many_tasks_get_their_own_answers(
+    own_memcached: RunningMemcached,
+) -> None:
     async def task(number: int, connection: Connection) -> None:
         for turn in range(60):
             key = b"k%d-%d" % (number, turn)
@@ -154,7 +156,7 @@ async def test_thousands_of_commands_of_many_tasks_get_their_own_answers(server:
             assert stored[0][0] == b"HD"
             assert got == [(b"VA", [b"k" + key], key * 50), (b"EN", [], None)]
 
-    async with connected(server.address) as connection:
+    async with connected(own_memcached.address) as connection:
         await asyncio.gather(*(task(number, connection) for number in range(50)))
 
 
@@ -165,13 +167,13 @@ async def test_where_nothing_listens_there_is_no_connection(short_directory: Pat
 
 
 @pytest.mark.memcached
-async def test_everything_under_way_fails_when_the_server_dies(server: RunningMemcached) -> None:
+async def test_everything_under_way_fails_when_the_server_dies(own_memcached: RunningMemcached) -> None:
     ended: list[Connection] = []
-    connection = await connect(server.address, TIMEOUT_S, ended.append)
-    server.freeze()
+    connection = await connect(own_memcached.address, TIMEOUT_S, ended.append)
+    own_memcached.freeze()
     asked = [connection.send(b"mn\r\n", 1) for _ in range(10)]
     await asyncio.sleep(0.01)
-    server.kill()
+    own_memcached.kill()
     for each in asked:
         with pytest.raises(CacheUnavailable):
             await each

@@ -27,9 +27,9 @@ async def filled(cache: Cache, value: bytes, version: int, key: Key = KEY) -> No
 
 
 async def test_of_many_readers_one_wins_and_the_others_wait(
-    new_cache: NewCache, server: RunningMemcached
+    new_cache: NewCache, own_memcached: RunningMemcached
 ) -> None:
-    caches = [new_cache([server]) for _ in range(8)]
+    caches = [new_cache([own_memcached]) for _ in range(8)]
     found = await asyncio.gather(*(one.lease_many([KEY]) for one in caches for _ in range(5)))
     assert sum(KEY in each.won for each in found) == 1
     assert sum(each.waiting == [KEY] for each in found) == 39
@@ -64,7 +64,7 @@ async def test_a_batch_sorts_each_key_where_it_belongs(cache: Cache) -> None:
     hit, stale, won, waiting = (Key(name) for name in (b"hit", b"stale", b"won", b"waiting"))
     await filled(cache, b"h", 1, hit)
     await filled(cache, b"s", 1, stale)
-    await cache.invalidate([(stale, 2)])
+    await cache.invalidate({stale: 2})
     await win(cache, waiting)
     found = await cache.lease_many([won, hit, waiting, stale])
     assert found.hits == {hit: b"h"}
@@ -77,7 +77,7 @@ async def test_a_batch_sorts_each_key_where_it_belongs(cache: Cache) -> None:
 
 async def test_an_outdated_value_is_shown_while_the_next_reader_fills_it_anew(cache: Cache) -> None:
     await filled(cache, b"old", 1)
-    assert await cache.invalidate([(KEY, 2)]) == 1
+    assert await cache.invalidate({KEY: 2}) == 1
     first, second = await cache.lease_many([KEY]), await cache.lease_many([KEY])
     assert (list(first.won), first.stale) == ([KEY], {KEY: b"old"})
     assert (second.waiting, second.stale) == ([KEY], {KEY: b"old"})
@@ -87,7 +87,7 @@ async def test_an_outdated_value_is_shown_while_the_next_reader_fills_it_anew(ca
 
 async def test_an_outdated_value_is_shown_for_a_few_seconds_at_most(cache: Cache, wire: Raw) -> None:
     await filled(cache, b"old", 1)
-    await cache.invalidate([(KEY, 2)])
+    await cache.invalidate({KEY: 2})
     assert 0 < int((await wire.ask(b"mg key t"))[4:].split()[0]) <= STALE_S
 
 
@@ -99,7 +99,7 @@ async def test_a_removed_value_is_shown_to_nobody(cache: Cache) -> None:
 
 
 async def test_a_broken_lease_fills_nothing(cache: Cache) -> None:
-    for breaks in (cache.delete([KEY]), cache.invalidate([(KEY, 1)]), cache.remove([KEY]), cache.flush()):
+    for breaks in (cache.delete([KEY]), cache.invalidate({KEY: 1}), cache.remove([KEY]), cache.flush()):
         lease = await win(cache)
         await breaks
         cache.fill(KEY, lease, b"late", 9)
@@ -133,11 +133,11 @@ async def test_only_the_holder_can_give_a_lease_back(cache: Cache) -> None:
 
 
 async def test_a_lease_dies_with_its_connection_even_if_its_number_comes_again(
-    cache: Cache, server: RunningMemcached
+    cache: Cache, own_memcached: RunningMemcached
 ) -> None:
     late = await win(cache)
-    await asyncio.to_thread(server.restart)
-    async with raw(server) as other:
+    await asyncio.to_thread(own_memcached.restart)
+    async with raw(own_memcached) as other:
         answer = await other.ask(b"mg key v c N5")
         assert answer.split()[2:4] == [b"c" + late.cas, b"W"], "the restarted server must count as before"
         cache.fill(KEY, late, b"late", 9)
@@ -161,7 +161,7 @@ async def test_reserve_replaces_only_what_was_seen(cache: Cache) -> None:
 
 
 async def test_a_delete_breaks_a_reservation(cache: Cache) -> None:
-    for breaks in (cache.delete([KEY]), cache.invalidate([(KEY, 2)])):
+    for breaks in (cache.delete([KEY]), cache.invalidate({KEY: 2})):
         await filled(cache, b"short", 1)
         lease = await cache.reserve(KEY)
         assert lease is not None
@@ -175,7 +175,7 @@ async def test_what_somebody_else_fills_cannot_be_reserved_and_what_is_outdated_
     lease = await win(cache)
     assert await cache.reserve(KEY) is None
     cache.fill(KEY, lease, b"old", 1)
-    await cache.invalidate([(KEY, 2)])
+    await cache.invalidate({KEY: 2})
     reserved = await cache.reserve(KEY)
     assert reserved is not None
     assert (await cache.lease_many([KEY])).waiting == [KEY]
@@ -185,7 +185,7 @@ async def test_what_somebody_else_fills_cannot_be_reserved_and_what_is_outdated_
 
 async def test_a_plain_read_of_what_is_outdated_leaves_the_lease_to_the_next_reader(cache: Cache) -> None:
     await filled(cache, b"old", 1)
-    await cache.invalidate([(KEY, 2)])
+    await cache.invalidate({KEY: 2})
     assert await cache.get(KEY) is None
     await win(cache)
     assert await cache.get(KEY) is None
@@ -200,12 +200,12 @@ async def test_a_value_over_the_limit_is_refused_before_it_is_sent(cache: Cache)
     assert await cache.get(KEY) == bytes(VALUE_LIMIT)
 
 
-async def test_what_a_fill_came_to_is_not_waited_for(cache: Cache, server: RunningMemcached) -> None:
+async def test_what_a_fill_came_to_is_not_waited_for(cache: Cache, own_memcached: RunningMemcached) -> None:
     lease = await win(cache)
-    server.freeze()
+    own_memcached.freeze()
     cache.fill(KEY, lease, b"one", 1)
     assert lease.connection.alive
-    server.thaw()
+    own_memcached.thaw()
     assert (await lease.connection.send(b"mg key v\r\n", 1)) == [(b"VA", [], b"one")]
 
 
@@ -213,7 +213,7 @@ async def test_whoever_looks_takes_nobodys_lease_and_counts_as_no_reader(cache: 
     hit, stale, waiting, absent = (Key(name) for name in (b"hit", b"stale", b"waiting", b"absent"))
     await filled(cache, b"h", 7, hit)
     await filled(cache, b"s", 1, stale)
-    await cache.invalidate([(stale, 2)])
+    await cache.invalidate({stale: 2})
     await win(cache, waiting)
     before = await wire.ask(b"mg hit h l t")
     assert await cache.look_many([hit, stale, waiting, absent]) == {hit: (b"h", 7)}

@@ -66,9 +66,9 @@ def slow(cache: Cache, primary: Primary) -> Filler:
 
 
 @pytest.fixture
-def quick(new_cache: NewCache, server: RunningMemcached, primary: Primary) -> Filler:
+def quick(new_cache: NewCache, own_memcached: RunningMemcached, primary: Primary) -> Filler:
     """In another process: with a connection of its own."""
-    return Filler(new_cache([server]), primary)
+    return Filler(new_cache([own_memcached]), primary)
 
 
 async def test_rule_1_a_slow_filler_cannot_overwrite_what_was_filled_after_a_delete(
@@ -76,7 +76,7 @@ async def test_rule_1_a_slow_filler_cannot_overwrite_what_was_filled_after_a_del
 ) -> None:
     await slow.wins()
     slow.reads()
-    await cache.invalidate([(KEY, primary.commit())])
+    await cache.invalidate({KEY: primary.commit()})
     await quick.wins()
     quick.reads()
     await quick.fills()
@@ -89,7 +89,7 @@ async def test_rule_1_a_slow_filler_cannot_take_the_place_of_another_that_is_sti
 ) -> None:
     await slow.wins()
     slow.reads()
-    await cache.invalidate([(KEY, primary.commit())])
+    await cache.invalidate({KEY: primary.commit()})
     await quick.wins()
     quick.reads()
     await slow.fills()
@@ -105,7 +105,7 @@ async def test_rule_2_a_record_between_lease_and_read_costs_a_fill_and_one_after
         await slow.wins()
         if reads_before:
             slow.reads()
-        await cache.invalidate([(KEY, primary.commit())])
+        await cache.invalidate({KEY: primary.commit()})
         slow.reads()
         await slow.fills()
         assert await kept(cache) is None
@@ -116,7 +116,7 @@ async def test_rule_2_a_read_before_the_lease_would_keep_the_old_value(
 ) -> None:
     """The protocol's order turned round, to show that nothing else saves it."""
     slow.reads()
-    await cache.invalidate([(KEY, primary.commit())])
+    await cache.invalidate({KEY: primary.commit()})
     await slow.wins()
     await slow.fills()
     assert await kept(cache) == 0 < primary.version
@@ -130,24 +130,24 @@ async def test_rule_2_replacing_a_value_reserves_it_before_the_read(
     await slow.fills()
     slow.lease = await cache.reserve(KEY)
     slow.reads()
-    await cache.invalidate([(KEY, primary.commit())])
+    await cache.invalidate({KEY: primary.commit()})
     await slow.fills()
     assert await kept(cache) is None
 
 
 async def test_rule_3_a_record_is_not_done_while_its_server_is_out_of_reach(
-    cache: Cache, primary: Primary, slow: Filler, server: RunningMemcached
+    cache: Cache, primary: Primary, slow: Filler, own_memcached: RunningMemcached
 ) -> None:
     await slow.wins()
     slow.reads()
     await slow.fills()
     version = primary.commit()
-    server.freeze()
+    own_memcached.freeze()
     with pytest.raises(CacheUnavailable):
-        await cache.invalidate([(KEY, version)])
-    server.thaw()
+        await cache.invalidate({KEY: version})
+    own_memcached.thaw()
     await answering(cache)
-    await cache.invalidate([(KEY, version)])
+    await cache.invalidate({KEY: version})
     assert await kept(cache) is None
 
 
@@ -156,7 +156,7 @@ async def test_rule_4_a_record_breaks_the_lease_of_a_filler_in_flight(
 ) -> None:
     await slow.wins()
     slow.reads()
-    await cache.invalidate([(KEY, primary.commit())])
+    await cache.invalidate({KEY: primary.commit()})
     await slow.fills()
     assert await kept(cache) is None
 
@@ -167,10 +167,10 @@ async def test_rule_4_it_breaks_the_lease_on_what_is_stale_already(
     await slow.wins()
     slow.reads()
     await slow.fills()
-    await cache.invalidate([(KEY, primary.commit())])
+    await cache.invalidate({KEY: primary.commit()})
     await slow.wins()
     slow.reads()
-    await cache.invalidate([(KEY, primary.commit())])
+    await cache.invalidate({KEY: primary.commit()})
     await slow.fills()
     assert await kept(cache) is None
 
@@ -187,13 +187,13 @@ async def test_rule_4_the_delete_of_a_writer_breaks_it_too(
 
 
 async def test_rule_5_a_lease_from_before_a_restart_fills_nothing_though_its_number_is_given_again(
-    cache: Cache, primary: Primary, slow: Filler, server: RunningMemcached
+    cache: Cache, primary: Primary, slow: Filler, own_memcached: RunningMemcached
 ) -> None:
     await slow.wins()
     slow.reads()
-    await cache.invalidate([(KEY, primary.commit())])
-    await asyncio.to_thread(server.restart)
-    async with raw(server) as other:
+    await cache.invalidate({KEY: primary.commit()})
+    await asyncio.to_thread(own_memcached.restart)
+    async with raw(own_memcached) as other:
         given = await other.ask(b"mg %b c N5" % KEY)
         assert slow.lease is not None
         assert given.split()[1] == b"c" + slow.lease.cas, "else this shows nothing"
@@ -203,13 +203,13 @@ async def test_rule_5_a_lease_from_before_a_restart_fills_nothing_though_its_num
 
 
 async def test_rule_5_a_lease_does_not_survive_that_its_server_was_given_up(
-    cache: Cache, primary: Primary, slow: Filler, quick: Filler, server: RunningMemcached
+    cache: Cache, primary: Primary, slow: Filler, quick: Filler, own_memcached: RunningMemcached
 ) -> None:
     await slow.wins()
     slow.reads()
-    server.freeze()
+    own_memcached.freeze()
     assert await cache.get(KEY) is None
-    server.thaw()
+    own_memcached.thaw()
     await answering(cache)
     await slow.fills()
     assert await kept(cache) is None
@@ -254,15 +254,15 @@ async def test_at_any_step_of_a_filler_a_record_and_a_restart_leave_nothing_old(
     primary: Primary,
     slow: Filler,
     quick: Filler,
-    server: RunningMemcached,
+    own_memcached: RunningMemcached,
     record_at: int,
     restart_at: int,
 ) -> None:
     async def happens(at: int) -> None:
         if at == record_at:
-            await quick.cache.invalidate([(KEY, primary.commit())])
+            await quick.cache.invalidate({KEY: primary.commit()})
         if at == restart_at:
-            await asyncio.to_thread(server.restart)
+            await asyncio.to_thread(own_memcached.restart)
             await answering(quick.cache)
 
     await happens(0)

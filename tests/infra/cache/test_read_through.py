@@ -90,13 +90,13 @@ def read(cache: Cache, database: Database) -> Reader:
 
 
 async def outdate(cache: Cache, *ks: int) -> None:
-    await cache.invalidate([(key(k), None) for k in ks])
+    await cache.invalidate({key(k): None for k in ks})
 
 
 async def test_two_hundred_readers_of_a_cold_key_make_one_load(
-    new_cache: NewCache, server: RunningMemcached, database: Database
+    new_cache: NewCache, own_memcached: RunningMemcached, database: Database
 ) -> None:
-    readers = [Reader(ReadThrough(new_cache([server])), database) for _ in range(4)]
+    readers = [Reader(ReadThrough(new_cache([own_memcached])), database) for _ in range(4)]
     answers = await asyncio.gather(*(readers[number % 4](1) for number in range(200)))
     assert answers == [{1: "word 1"}] * 200
     assert database.loads == [[1]]
@@ -209,9 +209,9 @@ async def test_values_of_another_release_are_filled_anew(
 
 
 async def test_few_at_a_time_read_one_place_past_the_cache(
-    read: Reader, database: Database, server: RunningMemcached
+    read: Reader, database: Database, own_memcached: RunningMemcached
 ) -> None:
-    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(own_memcached.kill)
     answers = await asyncio.gather(*(read(k) for k in range(60)))
     assert answers == [{k: f"word {k}"} for k in range(60)]
     assert database.most == {0: AT_ONCE, 1: AT_ONCE}
@@ -221,17 +221,17 @@ async def test_few_at_a_time_read_one_place_past_the_cache(
 
 
 async def test_a_batch_past_the_cache_makes_one_load_for_each_place(
-    read: Reader, database: Database, server: RunningMemcached
+    read: Reader, database: Database, own_memcached: RunningMemcached
 ) -> None:
-    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(own_memcached.kill)
     assert await read(1, 2, 3, 4) == {k: f"word {k}" for k in (1, 2, 3, 4)}
     assert sorted(database.loads) == [[1, 3], [2, 4]]
 
 
 async def test_whoever_waits_too_long_for_a_turn_is_told_how_many_do(
-    read: Reader, database: Database, server: RunningMemcached
+    read: Reader, database: Database, own_memcached: RunningMemcached
 ) -> None:
-    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(own_memcached.kill)
     database.takes_s = 0.3
     slow = [asyncio.ensure_future(read(1)) for _ in range(AT_ONCE)]
     await asyncio.sleep(0.05)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,8 @@ import pytest
 from calotype.infra.cache import Cache
 from calotype.infra.engines.postgres import Cluster
 from calotype.infra.engines.standby import Standby
-from tests.infra.invalidation.world import Log, RunningMemcached, create_log, open_log
+from tests.infra.invalidation.world import Log, create_log, open_log
+from tests.memcached import RunningMemcached, running_memcached
 from tests.site import NOT_DURABLE, RunningCluster
 
 _numbers = itertools.count(1)
@@ -87,24 +87,13 @@ async def elsewhere(clusters: dict[str, RunningCluster]) -> AsyncIterator[asyncp
 
 
 @pytest.fixture
-def memcached(short_directory: Path) -> Iterator[RunningMemcached]:
-    """A server of one's own on a Unix socket."""
-    if shutil.which("memcached") is None:
-        pytest.skip("memcached is not installed")
-    server = RunningMemcached(short_directory / f"memcached-{next(_numbers)}.sock")
-    yield server
-    server.kill()
-
-
-@pytest.fixture
 def second_memcached(short_directory: Path) -> Iterator[RunningMemcached]:
-    server = RunningMemcached(short_directory / f"memcached-{next(_numbers)}.sock")
-    yield server
-    server.kill()
+    with running_memcached(short_directory) as (one,):
+        yield one
 
 
 @pytest.fixture
-async def cache(memcached: RunningMemcached) -> AsyncIterator[Cache]:
-    made = Cache([memcached.name])
+async def cache(own_memcached: RunningMemcached) -> AsyncIterator[Cache]:
+    made = Cache([own_memcached.address])
     yield made
     await made.close()

@@ -8,15 +8,18 @@ import pytest
 
 from calotype.infra.cache import Cache, Key
 from calotype.infra.invalidation.backlog import Backlog
-from tests.infra.invalidation.world import RunningMemcached, eventually, fill
+from tests.infra.invalidation.world import eventually, fill
+from tests.memcached import RunningMemcached
+
+pytestmark = pytest.mark.memcached
 
 KEYS = [Key(b"k%d" % n) for n in range(40)]
 
 
 @pytest.fixture
-async def pair(memcached: RunningMemcached, second_memcached: RunningMemcached) -> AsyncIterator[Cache]:
+async def pair(own_memcached: RunningMemcached, second_memcached: RunningMemcached) -> AsyncIterator[Cache]:
     """Keys are spread over two servers."""
-    made = Cache([memcached.name, second_memcached.name])
+    made = Cache([own_memcached.address, second_memcached.address])
     yield made
     await made.close()
 
@@ -44,7 +47,7 @@ async def test_records_of_one_key_are_one_with_the_highest_version(cache: Cache)
 async def test_every_set_of_servers_that_may_be_in_use_is_served(
     cache: Cache, second_memcached: RunningMemcached
 ) -> None:
-    before = Cache([second_memcached.name])
+    before = Cache([second_memcached.address])
     for one in (cache, before):
         await fill(one, dict.fromkeys(KEYS, 1))
     backlog = Backlog([cache, before])
@@ -58,7 +61,7 @@ async def test_every_set_of_servers_that_may_be_in_use_is_served(
 async def test_a_server_that_is_away_keeps_nobody_elses_records_waiting(
     pair: Cache, second_memcached: RunningMemcached
 ) -> None:
-    here = [key for key in KEYS if pair.servers.server(key).name != second_memcached.name]
+    here = [key for key in KEYS if pair.servers.server(key).name != second_memcached.address]
     away = [key for key in KEYS if key not in here]
     assert here
     assert away

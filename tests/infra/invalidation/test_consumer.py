@@ -15,7 +15,6 @@ from calotype.infra.invalidation.slots import find_slots
 from tests.infra.invalidation.world import (
     LOG,
     Log,
-    RunningMemcached,
     consumer_of,
     eventually,
     fill,
@@ -24,6 +23,9 @@ from tests.infra.invalidation.world import (
     running,
     wait_until_applied,
 )
+from tests.memcached import RunningMemcached
+
+pytestmark = pytest.mark.memcached
 
 
 async def test_a_committed_row_outdates_what_is_older_and_nothing_else(log: Log, cache: Cache) -> None:
@@ -168,16 +170,16 @@ async def test_a_new_generation_waits_for_those_who_may_have_committed_before_it
 
 
 async def test_nothing_is_acknowledged_while_a_server_is_frozen_and_all_is_applied_when_it_is_back(
-    log: Log, memcached: RunningMemcached, second_memcached: RunningMemcached
+    log: Log, own_memcached: RunningMemcached, second_memcached: RunningMemcached
 ) -> None:
-    cache = Cache([memcached.name, second_memcached.name])
+    cache = Cache([own_memcached.address, second_memcached.address])
     async with running(consumer_of(log, [cache])) as consumer:
         space = key_space(LOG, consumer.position.generation)
         keys = [item(space, n) for n in range(40)]
-        frozen = {memcached.name: memcached, second_memcached.name: second_memcached}[
+        frozen = {own_memcached.address: own_memcached, second_memcached.address: second_memcached}[
             cache.servers.server(keys[0]).name
         ]
-        here = [key for key in keys if cache.servers.server(key).name != frozen.name]
+        here = [key for key in keys if cache.servers.server(key).name != frozen.address]
         await fill(cache, dict.fromkeys(keys, 1))
         await wait_until_applied(cache, await log.end_position())
         frozen.freeze()
@@ -206,28 +208,28 @@ async def test_nothing_is_acknowledged_while_a_server_is_frozen_and_all_is_appli
 
 
 async def test_a_memcached_that_was_restarted_has_the_position_again(
-    log: Log, cache: Cache, memcached: RunningMemcached
+    log: Log, cache: Cache, own_memcached: RunningMemcached
 ) -> None:
     async with running(consumer_of(log, [cache])) as consumer:
-        memcached.kill()
+        own_memcached.kill()
         await log.put(1)
         await asyncio.sleep(0.2)
-        memcached.start()
+        own_memcached.start()
         known = await wait_until_applied(cache, await log.end_position())
         assert known.generation == consumer.position.generation
 
 
-async def test_what_waits_for_a_server_is_bounded(log: Log, memcached: RunningMemcached) -> None:
-    cache = Cache([memcached.name])
+async def test_what_waits_for_a_server_is_bounded(log: Log, own_memcached: RunningMemcached) -> None:
+    cache = Cache([own_memcached.address])
     async with running(consumer_of(log, [cache], backlog_limit=1_000)) as consumer:
         key = item(key_space(LOG, consumer.position.generation), 39_999)
         await fill(cache, {key: 1})
-        memcached.freeze()
+        own_memcached.freeze()
         await log.put(*range(40_000), version=2)
         await asyncio.sleep(1.5)
         assert 1_000 <= len(consumer._backlog) <= 1_000 + 5_000
         assert consumer.metrics.rows <= 6_000
-        memcached.thaw()
+        own_memcached.thaw()
         await wait_until_applied(cache, await log.end_position())
         assert consumer.metrics.rows == 40_000
         assert await cache.get(key) is None

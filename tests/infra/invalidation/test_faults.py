@@ -13,7 +13,6 @@ from calotype.infra.invalidation.slots import find_slots
 from tests.infra.invalidation.world import (
     LOG,
     Log,
-    RunningMemcached,
     consumer_of,
     create_log,
     eventually,
@@ -24,9 +23,10 @@ from tests.infra.invalidation.world import (
     running,
     wait_until_applied,
 )
+from tests.memcached import RunningMemcached
 from tests.site import Site, kill, restart
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.memcached]
 
 
 async def test_nothing_stays_through_a_crash_of_postgresql(own_clusters: Site, cache: Cache) -> None:
@@ -71,14 +71,14 @@ async def test_a_slot_that_is_lost_while_the_consumer_is_away_is_a_new_generatio
 
 
 async def test_a_slot_that_is_lost_while_a_memcached_is_away_is_a_new_generation(
-    forgetful_log: Log, memcached: RunningMemcached
+    forgetful_log: Log, own_memcached: RunningMemcached
 ) -> None:
     """The one server comes back with everything that it had, and none of that is believed."""
     log = forgetful_log
-    cache = Cache([memcached.name])
+    cache = Cache([own_memcached.address])
     async with running(consumer_of(log, [cache])) as consumer:
         before = consumer.position.generation
-        memcached.freeze()
+        own_memcached.freeze()
         await log.put(1)
         await log.write_more_than_a_slot_keeps()
 
@@ -86,7 +86,7 @@ async def test_a_slot_that_is_lost_while_a_memcached_is_away_is_a_new_generation
             return consumer.position.generation != before
 
         await eventually(renewed)
-        memcached.thaw()
+        own_memcached.thaw()
         known = await wait_until_applied(cache, await log.end_position())
         assert known.generation == consumer.position.generation
     await cache.close()

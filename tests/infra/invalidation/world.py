@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 
@@ -140,39 +135,6 @@ async def eventually(true: Callable[[], Awaitable[bool]], seconds: float = 10.0)
     while not await true():
         assert time.monotonic() < until, "it did not become true in time"
         await asyncio.sleep(0.01)
-
-
-class RunningMemcached:
-    """A server of its own, which the test may kill and start again; it starts empty."""
-
-    def __init__(self, path: Path) -> None:
-        self.name = str(path)
-        self.start()
-
-    def start(self) -> None:
-        Path(self.name).unlink(missing_ok=True)
-        as_root = ["-u", "root"] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen(["memcached", "-s", self.name, "-m", "32", "-t", "1", *as_root])
-        until = time.monotonic() + 10
-        while not self._accepts():
-            assert time.monotonic() < until, "memcached does not start"
-            time.sleep(0.005)
-
-    def _accepts(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(self.name) == 0
-
-    def freeze(self) -> None:
-        """It accepts connections and answers nothing, and keeps what it has."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 async def fill(cache: Cache, versions: Mapping[Key, int]) -> None:

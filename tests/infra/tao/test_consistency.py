@@ -303,7 +303,7 @@ async def test_an_entry_that_is_marked_stale_is_absent_and_its_next_reader_fills
     async def write() -> None:
         await graph.obj_update(Person, node.id, name="after")
         await put(graph, key, *old)
-        assert await cache.invalidate([(key, None)]) == 1
+        assert await cache.invalidate({key: None}) == 1
 
     report = await check(graph, write)
     assert report.inconsistencies == []
@@ -318,7 +318,7 @@ async def test_to_look_takes_nobody_s_lease_and_leaves_no_trace(graph: Graph) ->
     there, leased, stale = (Key(b"%b:look:%b" % (space(graph), name)) for name in (b"1", b"2", b"3"))
     await put(graph, there, b"value", 7)
     await put(graph, stale, b"old", 3)
-    await cache.invalidate([(stale, None)])
+    await cache.invalidate({stale: None})
     lease = (await cache.lease_many([leased])).won[leased]
     for _ in range(2):
         assert await cache.look_many([there, leased, stale, Key(b"nothing")]) == {there: (b"value", 7)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 
@@ -218,9 +218,8 @@ class Cache:
 
     async def remove(self, keys: Sequence[Key]) -> int:
         """Remove plain entries; how many were there."""
-        answers = await self.servers.ask(keys, _REMOVE)
-        if self.gutter and (away := _keys_away(answers)):
-            answers += await self.gutter.ask(away, _REMOVE)
+        at_home, in_gutter = await self._remove(keys)
+        answers = at_home + in_gutter
         return sum(status == b"HD" for answer in answers for status, _, _ in answer.replies or ())
 
     async def flush(self) -> None:
@@ -239,22 +238,16 @@ class Cache:
         Best effort: the keys whose server is away are returned, and the commit log's consumer sees to them.
         """
         self.metrics.deletes += len(keys)
-        away = _keys_away(await self.servers.ask(keys, _REMOVE))
-        if away and self.gutter:
-            await self.gutter.ask(away, _REMOVE)
-        return away
+        at_home, _ = await self._remove(keys)
+        return _keys_away(at_home)
 
-    async def invalidate(self, records: Sequence[tuple[Key, int | None]]) -> int:
-        """Outdate what is older than these records of the commit log (key, version; None: whatever is there), each on
-        the key's own server, never in the gutter; how many entries were outdated.
+    async def invalidate(self, versions: Mapping[Key, int | None]) -> int:
+        """Outdate what is older than these versions, which the commit log tells (None: whatever is there), each on the
+        key's own server, never in the gutter; how many entries were outdated.
 
         Raises `CacheUnavailable` unless all of it was done: nothing may be acknowledged then, though the servers that
         answered have done their part. Asks for the flags first, since few of the keys are there and fewer are old.
         """
-        versions: dict[Key, int | None] = {}
-        for key, version in records:
-            known = versions.get(key, version)
-            versions[key] = None if version is None or known is None else max(version, known)
         asked = await self.servers.ask(list(versions), _FLAGS)
         outdated: list[tuple[Key, Command]] = []
         for keys, replies, _ in asked:
@@ -292,6 +285,12 @@ class Cache:
         """Close every connection; whatever is under way fails."""
         await self.servers.close()
         await self.gutter.close()
+
+    async def _remove(self, keys: Sequence[Key]) -> tuple[list[Answer], list[Answer]]:
+        """What the keys' own servers answer, and what the gutter does for those whose server is away."""
+        at_home = await self.servers.ask(keys, _REMOVE)
+        away = _keys_away(at_home) if self.gutter else []
+        return at_home, await self.gutter.ask(away, _REMOVE) if away else []
 
     async def _one(self, key: Key, command: Callable[[int], bytes], ttl_s: int) -> Reply | None:
         """One command on the key's server or, when that is away, in the gutter with its short lifetime."""

@@ -71,7 +71,7 @@ class Backlog:
     async def _apply(self, part: _Part) -> None:
         try:
             for records in batched(list(part.waiting.items()), BATCH_KEYS):
-                self.done += await part.cache.invalidate(records)
+                self.done += await part.cache.invalidate(dict(records))
                 self.asked += len(records)
                 for key, _ in records:
                     del part.waiting[key]

@@ -1,7 +1,7 @@
 """Follow one log for one region, and delete from the region's cache what the log says has changed.
 
 What is read is applied on every server that may hold it, then the position is published to the workers, then it is
-acknowledged: in this order, so that whatever fails in between happens again, which does no harm (docs/tao.md).
+acknowledged: in this order, so that whatever fails in between happens again, which does no harm (docs/invalidation.md).
 """
 
 from __future__ import annotations
@@ -165,8 +165,8 @@ class Consumer:
                     await self._look_around(database, slot)
 
     async def _is_published(self, slot: Slot) -> bool:
-        found = [await cache.get(position_key(self.name)) for cache in self._caches]
-        known = [decode_position(value) for value in found if value is not None]
+        found = [await cache.get_everywhere(position_key(self.name)) for cache in self._caches]
+        known = [decode_position(value) for values in found for value in values]
         return any(position is not None and position.generation == slot.generation for position in known)
 
     async def _begin(self, slot: Slot, new: bool) -> None:

@@ -89,6 +89,12 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     row: Row
     old: Row | None = None
 
+    def number(self, column: str) -> int:
+        """Of a column that is a whole number and never null."""
+        value = self.row[column]
+        assert isinstance(value, str), (self.relation, column, value)
+        return int(value)
+
 
 class Truncate(msgspec.Struct, frozen=True, gc=False):
     relations: tuple[str, ...]

@@ -68,20 +68,14 @@ def records_of(change: Change, space: str) -> Iterator[tuple[Key, int | None]]:
     row in `association_counts` is written in the same transaction. A row that is deleted has no version.
     """
     made = space.encode()
-    row = change.row
-    version = None if change.operation is Operation.DELETE else _number(row["version"])
+    version = None if change.operation is Operation.DELETE else change.number("version")
     match change.relation:
         case "calotype.objects":
-            yield object_key(made, _number(row["id"])), version
+            yield object_key(made, change.number("id")), version
         case "calotype.associations":
-            id1, atype, id2 = _number(row["id1"]), _number(row["atype"]), _number(row["id2"])
+            id1, atype, id2 = change.number("id1"), change.number("atype"), change.number("id2")
             yield edge_key(made, id1, atype, id2), version
         case "calotype.association_counts":
-            id1, atype = _number(row["id1"]), _number(row["atype"])
+            id1, atype = change.number("id1"), change.number("atype")
             yield count_key(made, id1, atype), version
             yield list_key(made, id1, atype), version
-
-
-def _number(value: object) -> int:
-    assert isinstance(value, str), value
-    return int(value)

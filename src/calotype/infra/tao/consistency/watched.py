@@ -69,7 +69,7 @@ class GraphLog:
         for change in changes:
             match change.relation:
                 case "calotype.objects":
-                    yield Subject(OBJECTS, _number(change.row["id"])), _version(change)
+                    yield Subject(OBJECTS, change.number("id")), _version(change)
                 case "calotype.associations":
                     k = _edge(change)
                     known = (
@@ -107,18 +107,12 @@ def _is_count(change: Change) -> bool:
 
 
 def _list_version(change: Change) -> tuple[ListKey, int]:
-    return (_number(change.row["id1"]), _number(change.row["atype"])), _number(change.row["version"])
+    return (change.number("id1"), change.number("atype")), change.number("version")
 
 
 def _edge(change: Change) -> EdgeKey:
-    row = change.row
-    return _number(row["id1"]), _number(row["atype"]), _number(row["id2"])
+    return change.number("id1"), change.number("atype"), change.number("id2")
 
 
 def _version(change: Change) -> Known:
-    return UNTOLD if change.operation is Operation.DELETE else _number(change.row["version"])
-
-
-def _number(value: object) -> int:
-    assert isinstance(value, str), value
-    return int(value)
+    return UNTOLD if change.operation is Operation.DELETE else change.number("version")
