@@ -12,8 +12,8 @@ from calotype.infra.ids import shard_of
 from calotype.infra.invalidation import key_space
 from calotype.infra.shards import Pool, Shards
 from calotype.infra.tao import reads
-from calotype.infra.tao.entries import Counts, Edges, Family, Missing, Objects, Prefixes
-from calotype.infra.tao.prefix import Prefix
+from calotype.infra.tao.entries import Edges, Family, Missing, Objects, Prefixes
+from calotype.infra.tao.prefix import SHORT, Prefix
 from calotype.infra.tao.reads import EdgeRow
 from calotype.infra.tao.types import LIST_LIMIT, type_of
 from tests.faults.world import Region
@@ -52,8 +52,8 @@ async def compare(region: Region, primaries: Shards, things: Things, cache: Cach
     spaces = {log: key_space(log, position.generation).encode() for log, position in known.items()}
     kinds: list[tuple[Family[Any, Any, Any, Any], Sequence[Any], Read, Agree]] = [
         (Objects(type_of(Person)), things.people, reads.objects, _same_object),
-        (Counts(), things.lists, reads.counts, lambda ours, theirs: bool(ours == theirs)),
         (Edges(), things.edges, reads.edge_rows, _same_edge),
+        (Prefixes(SHORT, HotKeys()), things.lists, reads.prefixes, _same_list),
         (Prefixes(LIST_LIMIT, HotKeys()), things.lists, reads.prefixes, _same_list),
     ]
     for family, ks, read, agree in kinds:
@@ -112,7 +112,7 @@ def _same_list(ours: Prefix, theirs: Prefix) -> bool:
     newest = ours.newest(LIST_LIMIT)
     all_of_it = theirs.newest(LIST_LIMIT)
     return (
-        ours.version == theirs.version
+        (ours.version, ours.length) == (theirs.version, theirs.length)
         and newest == all_of_it[: len(newest)]
         and (not ours.whole or len(newest) == len(all_of_it))
     )

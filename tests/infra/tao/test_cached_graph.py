@@ -10,7 +10,8 @@ import pytest
 from calotype.infra.cache import Key
 from calotype.infra.shards.tickets import carrying
 from calotype.infra.tao import Edge, Graph
-from calotype.infra.tao.keys import count_key, edge_key, list_key, object_key
+from calotype.infra.tao.keys import edge_key, list_key, long_list_key, object_key
+from calotype.infra.tao.prefix import SHORT
 from calotype.infra.tao.reader import Reader
 from tests.infra.tao.cached import cached_graph, counted, publish_new_generation
 from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKES, MUTES, Note, Person, Photo
@@ -111,14 +112,15 @@ async def test_entries_carry_the_version_that_the_log_will_name(graph: Graph) ->
     a = await graph.obj_update(Person, a.id, cats=3)
     written = await graph.assoc_add(FOLLOWS, a.id, b.id)
     await graph.obj_get(Person, a.id)
-    await graph.assoc_count(FOLLOWS, a.id)
     await graph.assoc_range(FOLLOWS, a.id, 0, 1)
+    await graph.assoc_range(FOLLOWS, a.id, 0, SHORT + 1)
+    graph._reader._long.add((a.id, FOLLOWS.number))  # so that single edges are kept
     await graph.assoc_get(FOLLOWS, a.id, [b.id, FAR])
     here = space(graph, "people", 0)
     entries = {
         object_key(here, a.id): 2,
-        count_key(here, a.id, FOLLOWS.number): written.version,
         list_key(here, a.id, FOLLOWS.number): written.version,
+        long_list_key(here, a.id, FOLLOWS.number): written.version,
         edge_key(here, a.id, FOLLOWS.number, b.id): written.version,
         edge_key(here, a.id, FOLLOWS.number, FAR): written.version,
     }
@@ -132,15 +134,16 @@ async def test_a_writer_outdates_both_ends_of_an_edge_before_it_answers(graph: G
     a, b = await graph.obj_add(Person("a"), shard=0), await graph.obj_add(Person("b"), shard=1)
     for change in (graph.assoc_add, graph.assoc_del):
         for assoc, one, two in ((FOLLOWS, a.id, b.id), (FOLLOWED_BY, b.id, a.id)):
-            await graph.assoc_count(assoc, one)
             await graph.assoc_range(assoc, one, 0, 5)
+            await graph.assoc_range(assoc, one, 0, SHORT + 1)
+            graph._reader._long.add((one, assoc.number))  # so that single edges are kept
             await graph.assoc_get(assoc, one, [two])
         await change(FOLLOWS, a.id, b.id)
         for assoc, one, two, shard in ((FOLLOWS, a.id, b.id, 0), (FOLLOWED_BY, b.id, a.id, 1)):
             where = space(graph, "people", shard)
             for key in (
-                count_key(where, one, assoc.number),
                 list_key(where, one, assoc.number),
+                long_list_key(where, one, assoc.number),
                 edge_key(where, one, assoc.number, two),
             ):
                 assert await kept(graph, key) is None, key
@@ -165,6 +168,46 @@ async def test_a_longer_part_of_a_list_takes_the_place_of_a_shorter_one(graph: G
         assert await reached(110, 50) == newest_first[110:]
         assert await reached(3, 2) == newest_first[3:5]
     assert statements == []
+
+
+async def test_a_short_list_answers_for_its_length_and_its_edges(graph: Graph) -> None:
+    one, two, three, *_ = await graph.shards.next_ids(0, 3)
+    await graph.assoc_add(MUTES, one, two, data=Note(1))
+    (edge,) = await graph.assoc_range(MUTES, one, 0, 2)
+    with counted(graph.shards) as statements:
+        assert await graph.assoc_count(MUTES, one) == 1
+        assert await graph.assoc_get(MUTES, one, [two, three]) == [edge]
+    assert statements == []
+
+
+async def test_an_edge_of_a_list_of_which_a_few_are_kept_keeps_the_whole(graph: Graph) -> None:
+    (one,) = await graph.shards.next_ids(0)
+    ids = await graph.shards.next_ids(0, 30)
+    await graph.assoc_add_many(MUTES, [(one, Edge(id_, n + 1, 0)) for n, id_ in enumerate(ids)])
+    await graph.assoc_count(MUTES, one)
+    assert [edge.id2 for edge in await graph.assoc_get(MUTES, one, [ids[0], FAR])] == [ids[0]]
+    forget_own(graph)
+    with counted(graph.shards) as statements:
+        assert len(await graph.assoc_get(MUTES, one, ids)) == 30
+        assert len(await graph.assoc_range(MUTES, one, 0, 50)) == 30
+    assert statements == []
+
+
+async def test_edges_of_a_long_list_are_kept_one_by_one(graph: Graph) -> None:
+    (one,) = await graph.shards.next_ids(0)
+    ids = await graph.shards.next_ids(0, SHORT + 1)
+    await graph.assoc_add_many(MUTES, [(one, Edge(id_, n + 1, 0)) for n, id_ in enumerate(ids)])
+    first = await graph.assoc_get(MUTES, one, [ids[0], FAR])
+    assert [edge.id2 for edge in first] == [ids[0]]
+    where = space(graph, "people", 0)
+    assert await kept(graph, edge_key(where, one, MUTES.number, ids[0])) is not None
+    assert await kept(graph, edge_key(where, one, MUTES.number, FAR)) is not None
+    with counted(graph.shards) as statements:
+        assert await graph.assoc_get(MUTES, one, [ids[0], FAR]) == first
+    assert statements == []
+    for id_ in ids[1:]:
+        await graph.assoc_del(MUTES, one, id_)
+    assert await graph.assoc_get(MUTES, one, ids) == first
 
 
 async def test_a_page_behind_what_is_kept_is_read_past_it(graph: Graph) -> None:
@@ -293,7 +336,7 @@ async def test_entries_that_cannot_be_read_are_filled_anew(graph: Graph, value: 
     await graph.assoc_add(LIKES, one, one)
     assert graph.cache is not None
     where = space(graph, "likes", 0)
-    for key in (count_key(where, one, LIKES.number), list_key(where, one, LIKES.number)):
+    for key in (list_key(where, one, LIKES.number), long_list_key(where, one, LIKES.number)):
         assert await graph.cache.cache.set(key, value)
     assert await graph.assoc_count(LIKES, one) == 1
     assert [edge.id2 for edge in await graph.assoc_range(LIKES, one, 0, 5)] == [one]

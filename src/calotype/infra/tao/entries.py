@@ -14,8 +14,8 @@ import msgspec
 from calotype.infra.cache import VALUE_LIMIT, HotKeys, Key
 from calotype.infra.ids import shard_of
 from calotype.infra.tao import keys
-from calotype.infra.tao.prefix import Prefix, PrefixKey
-from calotype.infra.tao.reads import CountRow, EdgeKey, EdgeRow, ListKey, ObjectRow
+from calotype.infra.tao.prefix import SHORT, Prefix, PrefixKey
+from calotype.infra.tao.reads import EdgeKey, EdgeRow, ListKey, ObjectRow
 from calotype.infra.tao.types import Node, ObjectType, type_numbered
 
 FORMAT = b"\x01"
@@ -23,7 +23,6 @@ ABSENT = FORMAT
 """The whole entry of an object that does not exist."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_count = msgspec.msgpack.Decoder(CountRow).decode
 _decode_edge = msgspec.msgpack.Decoder(EdgeRow).decode
 
 
@@ -107,32 +106,6 @@ class Objects[T]:
         return header(other.number) + _encode(node), row.version
 
 
-class Counts:
-    """Lengths of lists. K: (id1, atype)."""
-
-    def __init__(self) -> None:
-        self.hot: HotKeys[ListKey, CountRow] = HotKeys()
-
-    def keys(self, space: bytes) -> Callable[[ListKey], Key]:
-        return keys.count_keys(space)
-
-    def question(self, k: ListKey) -> ListKey:
-        return k
-
-    def place(self, k: ListKey) -> int:
-        return shard_of(k[0])
-
-    def value(self, k: ListKey, row: CountRow | None) -> CountRow:
-        return row if row is not None else CountRow(0, 0)
-
-    def decode(self, k: ListKey, value: bytes) -> CountRow:
-        _check_format(value)
-        return _decode_count(value[1:])
-
-    def encode(self, k: ListKey, v: CountRow) -> tuple[bytes, int]:
-        return FORMAT + _encode(v), v.version
-
-
 class Edges:
     """Single associations, there or not. K: (id1, atype, id2)."""
 
@@ -161,15 +134,15 @@ class Edges:
 
 
 class Prefixes:
-    """The newest of association lists. K: (id1, atype). A missing entry is filled with `amount`; one that is there may
-    hold fewer or more."""
+    """The newest of association lists, and how long they are. K: (id1, atype). A missing entry is filled with `amount`;
+    one that is there may hold fewer or more."""
 
     def __init__(self, amount: int, hot: HotKeys[ListKey, Prefix]) -> None:
         self.hot = hot
         self._amount = amount
 
     def keys(self, space: bytes) -> Callable[[ListKey], Key]:
-        return keys.list_keys(space)
+        return keys.list_keys(space) if self._amount <= SHORT else keys.long_list_keys(space)
 
     def question(self, k: ListKey) -> PrefixKey:
         return PrefixKey(*k, self._amount)

@@ -159,8 +159,8 @@ class Graph:
         """The lengths of many lists, by id1; an empty list counts 0."""
         number = assoc.number
         keys = {(id1, number): 0 for id1 in id1s}
-        rows = await self._reader.counts(assoc.partition, keys)
-        return {key[0]: rows[key].length if key in rows else 0 for key in keys}
+        lengths = await self._reader.counts(assoc.partition, keys)
+        return {key[0]: lengths.get(key, 0) for key in keys}
 
     async def assoc_range(
         self, assoc: Association, id1: int, offset: int, limit: int, *, before: Cursor = START

@@ -18,15 +18,15 @@ def object_keys(space: bytes) -> Callable[[int], Key]:
     return lambda id_: Key(template % id_)
 
 
-def count_keys(space: bytes) -> Callable[[tuple[int, int]], Key]:
-    """Keys of the lengths of lists, by (id1, atype)."""
-    template = b"c:%b:%%d:%%d" % space
+def list_keys(space: bytes) -> Callable[[tuple[int, int]], Key]:
+    """Keys of the lengths of lists and their newest few, by (id1, atype)."""
+    template = b"l:%b:%%d:%%d" % space
     return lambda k: Key(template % k)
 
 
-def list_keys(space: bytes) -> Callable[[tuple[int, int]], Key]:
-    """Keys of the newest parts of lists, by (id1, atype)."""
-    template = b"l:%b:%%d:%%d" % space
+def long_list_keys(space: bytes) -> Callable[[tuple[int, int]], Key]:
+    """Keys of longer parts of lists, from the newest on, by (id1, atype)."""
+    template = b"r:%b:%%d:%%d" % space
     return lambda k: Key(template % k)
 
 
@@ -40,12 +40,12 @@ def object_key(space: bytes, id_: int) -> Key:
     return object_keys(space)(id_)
 
 
-def count_key(space: bytes, id1: int, atype: int) -> Key:
-    return count_keys(space)((id1, atype))
-
-
 def list_key(space: bytes, id1: int, atype: int) -> Key:
     return list_keys(space)((id1, atype))
+
+
+def long_list_key(space: bytes, id1: int, atype: int) -> Key:
+    return long_list_keys(space)((id1, atype))
 
 
 def edge_key(space: bytes, id1: int, atype: int, id2: int) -> Key:
@@ -57,14 +57,14 @@ def outdated_by_edge(space: bytes, id1: int, atype: int, id2: int) -> tuple[Key,
     return (
         edge_key(space, id1, atype, id2),
         list_key(space, id1, atype),
-        count_key(space, id1, atype),
+        long_list_key(space, id1, atype),
     )
 
 
 def records_of(change: Change, space: str) -> Iterator[tuple[Key, int | None]]:
     """What a committed row outdates: the key, and the version that an entry must have to be kept.
 
-    Versions of lists, counts and edges are those of the list, which grow with every write of any of its edges; its
+    Versions of lists and edges are those of the list, which grow with every write of any of its edges; its
     row in `association_counts` is written in the same transaction. A row that is deleted has no version.
     """
     made = space.encode()
@@ -77,5 +77,5 @@ def records_of(change: Change, space: str) -> Iterator[tuple[Key, int | None]]:
             yield edge_key(made, id1, atype, id2), version
         case "calotype.association_counts":
             id1, atype = change.number("id1"), change.number("atype")
-            yield count_key(made, id1, atype), version
             yield list_key(made, id1, atype), version
+            yield long_list_key(made, id1, atype), version

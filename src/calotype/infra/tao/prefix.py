@@ -1,7 +1,8 @@
-"""The newest part of an association list, as the cache keeps it, and what of the list's slices it can answer.
+"""The newest part of an association list, as the cache keeps it, and what of the list it can answer: slices, its length,
+single associations.
 
 An entry holds a contiguous run from the newest on, in pieces of growing size, so that whoever wants the last two
-comments decodes four and not a thousand.
+comments decodes four and not fifty, and whoever wants to know how many there are decodes none.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from calotype.infra.tao.types import LIST_LIMIT, START, Edge
 
 SIZES = (4, 50, 200, 1_000, LIST_LIMIT)
 """How many associations an entry holds: the smallest that suffices for what is asked. Its pieces end there, too."""
+
+SHORT = 50
+"""The size up to which all of it is one entry. More of a list is kept in another, so that nobody who wants to know its
+length or its newest few is sent six thousand."""
+assert SHORT in SIZES
 
 
 class RangeKey(NamedTuple):
@@ -44,6 +50,7 @@ class PrefixKey(NamedTuple):
 
 class _Packed(msgspec.Struct, array_like=True):
     version: int
+    length: int
     whole: bool
     pieces: list[msgspec.Raw]
 
@@ -54,12 +61,13 @@ _decode_edges = msgspec.msgpack.Decoder(list[Edge]).decode
 
 
 class Prefix:
-    """`version` is the list's, `whole` whether it has no other associations than these."""
+    """`version` and `length` are the list's, `whole` whether it has no other associations than these."""
 
-    __slots__ = ("_edges", "_pieces", "version", "whole")
+    __slots__ = ("_edges", "_pieces", "length", "version", "whole")
 
-    def __init__(self, version: int, whole: bool, edges: list[Edge]) -> None:
+    def __init__(self, version: int, length: int, whole: bool, edges: list[Edge]) -> None:
         self.version = version
+        self.length = length
         self.whole = whole
         self._edges = edges
         self._pieces: list[msgspec.Raw] = []
@@ -68,7 +76,7 @@ class Prefix:
     def unpack(cls, packed: bytes) -> Self:
         """Raises `msgspec.MsgspecError`, a `ValueError`."""
         read = _decode(packed)
-        prefix = cls(read.version, read.whole, [])
+        prefix = cls(read.version, read.length, read.whole, [])
         prefix._pieces = read.pieces[::-1]
         return prefix
 
@@ -76,12 +84,12 @@ class Prefix:
         edges = self.newest(LIST_LIMIT)
         ends = [0, *(size for size in SIZES if size < len(edges)), len(edges)]
         pieces = [msgspec.Raw(_encode(edges[start:end])) for start, end in pairwise(ends) if end > start]
-        return _encode(_Packed(self.version, self.whole, pieces))
+        return _encode(_Packed(self.version, self.length, self.whole, pieces))
 
     def half(self) -> Prefix:
         """The newer half of it."""
         edges = self.newest(LIST_LIMIT)
-        return Prefix(self.version, False, edges[: len(edges) // 2])
+        return Prefix(self.version, self.length, False, edges[: len(edges) // 2])
 
     def newest(self, amount: int) -> list[Edge]:
         """At least this many from the newest on, or all that there are."""
@@ -89,6 +97,10 @@ class Prefix:
         while pieces and len(edges) < amount:
             edges += _decode_edges(pieces.pop())
         return edges
+
+    def find(self, id2: int) -> Edge | None:
+        """The association with `id2`, if this holds it."""
+        return next((edge for edge in self.newest(LIST_LIMIT) if edge.id2 == id2), None)
 
     def slice(self, key: RangeKey) -> list[Edge] | None:
         """The associations of a slice; None when this is not enough of the list to tell."""

@@ -70,7 +70,7 @@ left join association_counts c on (c.shard, c.id1, c.atype) = (k.shard, k.id1, k
 left join associations a on (a.shard, a.id1, a.atype, a.id2) = (k.shard, k.id1, k.atype, k.id2) and not a.deleted
 """
 _PREFIXES = """
-select k.n, c.version, a.id2, a.time, a.version, a.data
+select k.n, c.version, c.count, a.id2, a.time, a.version, a.data
 from unnest($1::text::int[], $2::text::bigint[], $3::text::int[], $4::text::int[]) with ordinality k (shard, id1, atype, amount, n)
 left join association_counts c on (c.shard, c.id1, c.atype) = (k.shard, k.id1, k.atype)
 left join lateral (
@@ -185,16 +185,16 @@ async def edge_rows(pool: Pool, keys: list[EdgeKey]) -> dict[EdgeKey, EdgeRow]:
 
 async def prefixes(pool: Pool, keys: list[PrefixKey]) -> dict[PrefixKey, Prefix]:
     """Every key is in the answer."""
-    versions: dict[int, int] = {}
+    heads: dict[int, tuple[int, int]] = {}
     edges: list[list[Edge]] = [[] for _ in keys]
     for row in await pool.fetch(
         _PREFIXES, array(shard_of(key.id1) for key in keys), *map(array, zip(*keys, strict=True))
     ):
         at = row[0] - 1
-        versions[at] = row[1] or 0
-        if row[2] is not None:
-            edges[at].append(Edge(row[2], row[3], row[4], row[5]))
-    return {key: Prefix(versions[at], len(edges[at]) < key.amount, edges[at]) for at, key in enumerate(keys)}
+        heads[at] = row[1] or 0, row[2] or 0
+        if row[3] is not None:
+            edges[at].append(Edge(row[3], row[4], row[5], row[6]))
+    return {key: Prefix(*heads[at], len(edges[at]) < key.amount, edges[at]) for at, key in enumerate(keys)}
 
 
 async def ranges(pool: Pool, keys: list[RangeKey]) -> dict[RangeKey, list[Edge]]:

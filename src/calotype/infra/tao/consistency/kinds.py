@@ -1,17 +1,17 @@
-"""The graph's kinds of entries: objects, counts, lists and single edges."""
+"""The graph's kinds of entries: objects, lists and single edges."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from calotype.infra.cache import HotKeys, Key
 from calotype.infra.shards import Pool
 from calotype.infra.tao import keys, reads
 from calotype.infra.tao.consistency.judging import GONE, Entry, Verdict, by_version
-from calotype.infra.tao.entries import ABSENT, Counts, Edges, Prefixes, header
+from calotype.infra.tao.entries import ABSENT, Edges, Prefixes, header
 from calotype.infra.tao.prefix import Prefix
-from calotype.infra.tao.reads import CountRow, EdgeKey, EdgeRow, ListKey, ObjectRow
+from calotype.infra.tao.reads import EdgeKey, EdgeRow, ListKey, ObjectRow
 from calotype.infra.tao.types import Node, all_associations, type_numbered
 
 COMPARED = 200
@@ -48,43 +48,22 @@ class ObjectKind:
         return Verdict("gone on the primary" if known == GONE else None, cached)
 
 
-class CountKind:
-    """K: (id1, atype)."""
-
-    name = "count"
-    _entries = Counts()
-
-    def key(self, space: bytes, k: ListKey) -> Key:
-        return keys.count_key(space, *k)
-
-    def words(self, k: ListKey) -> str:
-        return f"count of {_association(k[1])} of {k[0]}"
-
-    async def read(self, pool: Pool, ks: Sequence[ListKey]) -> Mapping[ListKey, CountRow]:
-        return await reads.counts(pool, list(ks))
-
-    def known(self, row: CountRow | None) -> int:
-        return GONE if row is None else row.version
-
-    def judge(self, k: ListKey, known: int, entry: Entry, row: CountRow | None) -> Verdict:
-        cached = self._entries.decode(k, entry.value)
-        there = self._entries.value(k, row)
-        return by_version(known, entry.flags or cached.version, there.version, same=cached == there)
-
-
 class ListKind:
-    """K: (id1, atype)."""
+    """K: (id1, atype). Of one of the two entries that a list has."""
 
-    name = "list"
     _entries = Prefixes(
         COMPARED + 1, HotKeys()
     )  # one more than is compared: whether a list ends there must be known
 
+    def __init__(self, name: str, key: Callable[[bytes, int, int], Key]) -> None:
+        self.name = name
+        self._key = key
+
     def key(self, space: bytes, k: ListKey) -> Key:
-        return keys.list_key(space, *k)
+        return self._key(space, *k)
 
     def words(self, k: ListKey) -> str:
-        return f"list of {_association(k[1])} of {k[0]}"
+        return f"{self.name} of {_association(k[1])} of {k[0]}"
 
     async def read(self, pool: Pool, ks: Sequence[ListKey]) -> Mapping[ListKey, Prefix]:
         found = await reads.prefixes(pool, [self._entries.question(k) for k in ks])
@@ -95,8 +74,8 @@ class ListKind:
 
     def judge(self, k: ListKey, known: int, entry: Entry, row: Prefix | None) -> Verdict:
         cached = self._entries.decode(k, entry.value)
-        there = Prefix(0, True, []) if row is None else row
-        same = _agree(cached, there)
+        there = Prefix(0, 0, True, []) if row is None else row
+        same = cached.length == there.length and _agree(cached, there)
         return by_version(known, entry.flags or cached.version, there.version, same=same)
 
 
@@ -128,7 +107,8 @@ class EdgeKind:
         return by_version(known, cached, there.version, same=read.edge == there.edge)
 
 
-OBJECTS, COUNTS, LISTS, EDGES = ObjectKind(), CountKind(), ListKind(), EdgeKind()
+OBJECTS, EDGES = ObjectKind(), EdgeKind()
+LISTS, LONG_LISTS = ListKind("list", keys.list_key), ListKind("long list", keys.long_list_key)
 
 
 def _node(id_: int, value: bytes) -> Node[Any] | None:

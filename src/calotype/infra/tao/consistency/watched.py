@@ -10,7 +10,7 @@ from typing import Protocol
 from calotype.infra.invalidation import Change, Operation
 from calotype.infra.shards import Pool
 from calotype.infra.tao.consistency.judging import UNTOLD, Kind, Known, Subject
-from calotype.infra.tao.consistency.kinds import COUNTS, EDGES, LISTS, OBJECTS
+from calotype.infra.tao.consistency.kinds import EDGES, LISTS, LONG_LISTS, OBJECTS
 from calotype.infra.tao.reads import EdgeKey, ListKey
 
 _OBJECTS = """
@@ -80,7 +80,7 @@ class GraphLog:
                     yield Subject(EDGES, k), known
         for list_, version in versions.items():
             yield Subject(LISTS, list_), version
-            yield Subject(COUNTS, list_), version
+            yield Subject(LONG_LISTS, list_), version
 
     async def random(self, amount: int) -> list[tuple[Subject, Known]]:
         """From a random place of a random logical shard."""
@@ -92,7 +92,7 @@ class GraphLog:
         return [
             *((Subject(OBJECTS, row[0]), row[1]) for row in await self.pool.fetch(_OBJECTS, shard, each)),
             *((Subject(LISTS, k), version) for k, version in lists),
-            *((Subject(COUNTS, k), version) for k, version in lists),
+            *((Subject(LONG_LISTS, k), version) for k, version in lists),
             *((Subject(EDGES, tuple(row)[:3]), row[3]) for row in await self.pool.fetch(_EDGES, shard, each)),
         ]
 
