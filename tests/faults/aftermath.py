@@ -65,7 +65,7 @@ async def _missing(worker: Graph, said: Acknowledged) -> list[str]:
     with carrying({}), deadline(PATIENCE_S):
         nodes = await worker.obj_get_many(Person, said.cats)
         follows = await worker.assoc_get_many(FOLLOWS, said.follows)
-        lists = await worker.assoc_range_many(FOLLOWS, list(said.cats), LIST)
+        lists = await worker.assoc_range_many(FOLLOWS, list(said.cats), 2 * LIST)  # of the long entries, too
         inverse = await worker.assoc_get_many(FOLLOWED_BY, [(other, one) for one, other in said.follows])
     wrong = [
         f"object {id_}"

@@ -150,7 +150,7 @@ class Visitor:
                 case 0 | 1:
                     await graph.obj_get_many(Person, ids)
                 case 2:
-                    await graph.assoc_range_many(FOLLOWS, ids, dice.choice((4, LIST)))
+                    await graph.assoc_range_many(FOLLOWS, ids, dice.choice((4, LIST, 2 * LIST)))
                 case 3:
                     await graph.assoc_range_many(FOLLOWED_BY, ids, LIST)
                     await graph.assoc_count_many(FOLLOWED_BY, ids)

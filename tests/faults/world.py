@@ -31,6 +31,14 @@ WORKERS = 2
 POOL_SIZE = 8
 
 _numbers = itertools.count(1)
+_workers = itertools.count(1)
+
+
+class _Everything(set[tuple[int, int]]):
+    """As a worker remembers the lists that it has found to be long."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 class Invalidator:
@@ -152,10 +160,14 @@ class Region:
     async def worker(
         self, stack: AsyncExitStack, servers: Sequence[str] | None = None, shards: Shards | None = None
     ) -> Graph:
-        """One more, with the region's memcached servers and databases or with others."""
+        """One more, with the region's memcached servers and databases or with others. Every other one takes all lists for
+        long ones, so that single associations are kept as well."""
         chosen = servers if servers is not None else [each.address for each in self.memcached]
         cache = Cache(chosen, [each.address for each in self.gutter])
-        return Graph(shards or self.shards, await stack.enter_async_context(RegionCache(cache, self.logs)))
+        graph = Graph(shards or self.shards, await stack.enter_async_context(RegionCache(cache, self.logs)))
+        if next(_workers) % 2:
+            graph._reader._long = _Everything()
+        return graph
 
     async def close(self) -> None:
         await asyncio.to_thread(self.stop_consumers)
