@@ -17,7 +17,11 @@ from tests.client import Answer, Client, File
 django_site.set_up()
 
 # Django must be set up before its models are imported.
-from calotype.config.wiring import open_site  # noqa: E402
+from calotype.config.jobs import broker, broker_dsn, failures  # noqa: E402
+from calotype.config.wiring import open_site, outbox_handlers  # noqa: E402
+from calotype.infra.jobs import install_broker  # noqa: E402
+from calotype.infra.jobs.dispatch import Dispatcher  # noqa: E402
+from calotype.infra.tao import Sweep  # noqa: E402
 from calotype.product.accounts.actions import sign_up  # noqa: E402
 from calotype.product.accounts.types import AccountId  # noqa: E402
 from calotype.web import rate_limits  # noqa: E402
@@ -34,9 +38,11 @@ __all__ = [
     "browser",
     "cached_handler",
     "cached_web_site",
+    "dispatcher",
     "handler",
     "new_person",
     "one_window",
+    "sweep",
     "web_memcached",
     "web_site",
 ]
@@ -89,8 +95,24 @@ async def web_site(site: Databases) -> AsyncIterator[Site]:
         connections.close_all()
 
     await asyncio.to_thread(prepare)
+    await asyncio.to_thread(install_broker, broker_dsn(settings.SITE))
     async with open_site(settings.SITE, settings.DATA) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def dispatcher(web_site: Site) -> Iterator[Dispatcher]:
+    """Sends the site's jobs to its real queues; nobody works on them."""
+    from django.conf import settings
+
+    with Dispatcher(broker(settings.SITE), failures(settings.SITE)) as entered:
+        yield entered
+
+
+@pytest.fixture(scope="session")
+def sweep(web_site: Site, dispatcher: Dispatcher) -> Sweep:
+    """What a relay does with the site's outboxes."""
+    return Sweep(web_site.graph.shards, outbox_handlers(web_site, dispatcher))
 
 
 @pytest.fixture(scope="session")

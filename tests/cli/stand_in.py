@@ -1,4 +1,4 @@
-"""The command line with small stand-ins for `prepare`, the relay, the invalidators and the web server.
+"""The command line with small stand-ins for `prepare`, the relay, the workers, the invalidators and the web server.
 
 PostgreSQL and memcached are the real ones.
 
@@ -48,6 +48,14 @@ while True:
     time.sleep(60)
 """
 
+WORKER = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print("working on", sys.argv[1], flush=True)
+while True:
+    time.sleep(60)
+"""
+
 INVALIDATOR = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -72,6 +80,10 @@ def _relay(told: Mapping[str, str]) -> ChildSpec:
     return _python("relay", RELAY, told)
 
 
+def _worker(queue: str, told: Mapping[str, str]) -> ChildSpec:
+    return _python(f"worker-{queue}", WORKER, told, queue)
+
+
 def _invalidator(log: str, name: str, told: Mapping[str, str]) -> ChildSpec:
     return _python(name, INVALIDATOR, told, log)
 
@@ -84,6 +96,7 @@ if __name__ == "__main__":
     site_processes.OURSELVES = (sys.executable, str(Path(__file__).resolve()))
     site_processes.prepare = _prepare
     site_processes.relay = _relay
+    site_processes.worker = _worker
     site_processes.invalidator = _invalidator
     site_processes.web = _web
     main()

@@ -20,9 +20,10 @@ from tests.cli.command_line import CommandLine, eventually, path_without_memcach
 pytestmark = pytest.mark.memcached
 
 LOGS = ("pg-1", "pg-2", "sessions")
-ONE_REGION = ["pg-1", "pg-2", "memcached", "relay", *(f"invalidator-{log}" for log in LOGS), "web"]
+WORKERS = ("worker-interactive", "worker-bulk")
+ONE_REGION = ["pg-1", "pg-2", "memcached", "relay", *WORKERS, *(f"invalidator-{log}" for log in LOGS), "web"]
 TWO_REGIONS = [
-    *("pg-1", "pg-2", "memcached", "memcached-b", "pg-1-b", "pg-2-b", "relay"),
+    *("pg-1", "pg-2", "memcached", "memcached-b", "pg-1-b", "pg-2-b", "relay", *WORKERS),
     *(f"invalidator-{log}" for log in LOGS),
     *(f"invalidator-{log}-b" for log in LOGS),
     *("web", "web-b"),
@@ -87,7 +88,7 @@ def test_a_memcached_that_is_found_is_used_from_the_next_start_on(site: CommandL
     up = site.up(PATH=path_without_memcached())
     assert up.returncode == 0
     assert "pages come without a cache" in up.stdout
-    assert children(site) == ["pg-1", "pg-2", "relay", "web"]
+    assert children(site) == ["pg-1", "pg-2", "relay", *WORKERS, "web"]
     assert read(site.places.data).regions["a"].memcached == ()
 
 
@@ -160,7 +161,7 @@ def test_all_of_it_stops_in_order(site: CommandLine) -> None:
     stopped = [line for line in said.splitlines() if line.startswith("stopping ")]
     assert [line.split(" ...")[0].split(" (")[0].removeprefix("stopping ") for line in stopped] == [
         "web, web-b",
-        "relay, " + ", ".join(f"invalidator-{log}{suffix}" for suffix in ("", "-b") for log in LOGS),
+        "relay, worker-interactive, worker-bulk, " + ", ".join(f"invalidator-{log}{suffix}" for suffix in ("", "-b") for log in LOGS),
         "pg-1-b, pg-2-b",
         "memcached, memcached-b",
         "pg-1, pg-2",

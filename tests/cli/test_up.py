@@ -81,6 +81,8 @@ def test_status_tells_what_runs(site: CommandLine) -> None:
         ("pg-1", "running"),
         ("pg-2", "running"),
         ("relay", "running"),
+        ("worker-interactive", "running"),
+        ("worker-bulk", "running"),
         ("web", "running"),
     ]
     assert said["regions"] == [{"name": "a", "url": said["url"], "memcached": [], "health": said["health"]}]
@@ -165,7 +167,7 @@ def test_logs_print_the_last_lines_of_one_or_of_all(site: CommandLine) -> None:
     assert "pg-1       | " in everything
     unknown = site("logs", "nobody")
     assert unknown.returncode == 1
-    assert "there is no log of nobody; there is pg-1, pg-2, prepare, relay, supervisor, web" in unknown.stderr
+    assert "there is no log of nobody; there is pg-1, pg-2, prepare, relay, supervisor, web, worker-bulk, worker-interactive" in unknown.stderr
 
 
 def test_a_data_directory_may_be_moved_while_the_site_is_down(site: CommandLine, initialised: Path) -> None:
@@ -199,7 +201,7 @@ def test_existing_servers_are_used_instead_of_embedded_ones(site: CommandLine, t
     assert made.servers["pg-1"] != made.servers["pg-2"]
     for dsn in (*made.servers.values(), *made.databases.values()):
         psycopg.connect(dsn).close()
-    assert [child.name for child in other.state().children] == ["relay", "web"]
+    assert [child.name for child in other.state().children] == ["relay", "worker-interactive", "worker-bulk", "web"]
     assert other("down").returncode == 0
 
 
@@ -262,4 +264,4 @@ def test_the_state_file_can_be_read_by_others(site: CommandLine) -> None:
     assert site.up().returncode == 0
     plain = msgspec.json.decode(site.places.state.read_bytes())
     assert plain["supervisor"]["pid"] == site.state().supervisor.pid
-    assert {child["name"] for child in plain["children"]} == {"pg-1", "pg-2", "relay", "web"}
+    assert {child["name"] for child in plain["children"]} == {"pg-1", "pg-2", "relay", "worker-interactive", "worker-bulk", "web"}

@@ -15,7 +15,6 @@ from django.http import HttpRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calotype.config.wiring import outbox_handlers
 from calotype.infra.tao import Sweep
 from calotype.product.accounts import actions, names, store
 from calotype.product.accounts.admin import AccountAdmin
@@ -299,14 +298,14 @@ async def test_changing_the_password_logs_out_everywhere_else(ann: Someone, hand
 
 
 async def test_a_forgotten_password_is_reset_by_a_link_that_works_once(
-    ann: Someone, handler: LeanHandler, web_site: Site
+    ann: Someone, handler: LeanHandler, sweep: Sweep
 ) -> None:
     browser = Client(handler, address=new_address())
     known = await browser.post("/password-reset/", {"email": f"{ann.username}@mail.example"})
     unknown = await browser.post("/password-reset/", {"email": "nobody@mail.example"})
     strip = re.compile(r'value="[^"]*"|\S+@mail\.example')
     assert strip.sub("", known.text) == strip.sub("", unknown.text)
-    await Sweep(web_site.graph.shards, outbox_handlers(web_site)).once()
+    await sweep.once()
     mails = sorted((settings.DATA / "mail").iterdir(), key=lambda path: path.stat().st_mtime)
     mail = message_from_bytes(mails[-1].read_bytes().partition(b"\n" + b"-" * 79)[0], policy=policy.default)
     found = re.search(r"http://testserver(/password-reset/\S+)", mail.get_content())

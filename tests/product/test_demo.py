@@ -7,7 +7,6 @@ from collections import Counter
 
 import pytest
 
-from calotype.config.wiring import outbox_handlers
 from calotype.infra.tao import Edge, Sweep
 from calotype.infra.tao.check import check_graph
 from calotype.product.accounts.queries import by_username
@@ -109,7 +108,9 @@ async def test_a_population_is_whole_and_its_people_can_log_in(web_site: Site, h
     assert (await browser.get(f"/@{person.data.username}/")).status == 200
 
 
-async def test_deleting_a_borrowed_photo_leaves_it_to_others(ann: Someone, web_site: Site) -> None:
+async def test_deleting_a_borrowed_photo_leaves_it_to_others(
+    ann: Someone, web_site: Site, sweep: Sweep
+) -> None:
     size = Size(
         people=2, photos_per_person=1, follows_per_person=0, likes_per_photo=0, comments_per_photo=0, seed=8
     )
@@ -118,7 +119,7 @@ async def test_deleting_a_borrowed_photo_leaves_it_to_others(ann: Someone, web_s
     post = await web_site.graph.obj_get(Post, edge.id2)
     assert post is not None
     await actions.delete(web_site.graph, AccountId(ids[0]), PostId(post.id))
-    while await Sweep(web_site.graph.shards, outbox_handlers(web_site)).once():
+    while await sweep.once():
         pass
     photo = post.data.photos[0]
     assert [info async for info in web_site.blobs.list(actions.prefix(photo.id))] != []

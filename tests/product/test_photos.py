@@ -10,7 +10,6 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from calotype.config.wiring import outbox_handlers
 from calotype.infra.blobs import BlobsUnavailable
 from calotype.infra.tao import Sweep
 from calotype.product.comments.types import AUTHORED, HAS_COMMENT, Comment
@@ -247,7 +246,9 @@ async def test_caption_and_descriptions_can_be_changed(ann: Someone, browser: Cl
     assert 'alt="a teal field"' in page
 
 
-async def test_a_deleted_post_is_gone_from_everywhere(ann: Someone, bob: Someone, web_site: Site) -> None:
+async def test_a_deleted_post_is_gone_from_everywhere(
+    ann: Someone, bob: Someone, web_site: Site, sweep: Sweep
+) -> None:
     post_id = await ann.post_one("soon gone")
     await bob.browser.post(f"/p/{post_id}/like/")
     await bob.browser.post(f"/p/{post_id}/comments/", {"text": "nice"})
@@ -259,7 +260,6 @@ async def test_a_deleted_post_is_gone_from_everywhere(ann: Someone, bob: Someone
     assert (await bob.browser.get(f"/p/{post_id}/")).error_code == "post_missing"
     assert (await bob.browser.get(f"/media/{post_id}/{photo.id}/square.webp")).status == 404
     assert str(post_id) not in (await bob.browser.get(f"/@{ann.username}/")).text
-    sweep = Sweep(web_site.graph.shards, outbox_handlers(web_site))
     while await sweep.once():
         pass
     assert [info async for info in web_site.blobs.list(f"photos/{photo.id}")] == []

@@ -45,8 +45,9 @@ async def serve(
     for region in regions:
         if not region.caches:
             await supervisor.unless_stopped(asyncio.to_thread(site_regions.forget_consumers, region))
-    with shown.step("starting the relay and the web server"):
-        await supervisor.start(site_processes.relay(told), *_invalidators(places, regions))
+    with shown.step("starting the relay, the workers and the web server"):
+        background = [site_processes.relay(told), *site_processes.workers(told)]
+        await supervisor.start(*background, *_invalidators(places, regions))
         await supervisor.start(*[_web(places, region) for region in regions])
 
 

@@ -20,7 +20,7 @@ from calotype.std.errors import NotFound
     "-n", "--lines", type=click.IntRange(0), default=50, show_default=True, help="How many lines of each."
 )
 def logs(name: str | None, places: Places, following: bool, lines: int) -> None:
-    """Print the logs: of one process (supervisor, pg-1, pg-2, prepare, relay, web), or of all.
+    """Print the logs: of one process (supervisor, pg-1, pg-2, prepare, relay, worker-bulk, web, ...), or of all.
 
     The files are in DATA/logs; at most 3 of 10 MB a process are kept.
 

@@ -46,6 +46,8 @@ COMMANDS = {
     "invalidator": Entry(
         "calotype.cli.invalidator:invalidator", "Outdate a region's cache by a commit log (`up` runs them)."
     ),
+    "jobs": Entry("calotype.cli.jobs:jobs", "Background jobs: what waits, what failed, try it again."),
+    "worker": Entry("calotype.cli.worker:worker", "Run background jobs of a queue (`up` runs one of each)."),
     "relay": Entry("calotype.cli.relay:relay", "Deliver the outboxes of all shards (`up` runs it)."),
 }
 

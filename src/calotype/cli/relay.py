@@ -7,11 +7,22 @@ import contextlib
 import logging
 import os
 import signal
-import time
+from typing import TYPE_CHECKING
 
 import click
 
+from calotype.infra.tao.relay import SWEEP_BATCH
+from calotype.std.errors import CalotypeError
+
+if TYPE_CHECKING:
+    from calotype.infra.jobs.dispatch import Dispatcher
+    from calotype.infra.tao import Sweep
+    from calotype.web.site import Site
+
 SWEEP_EVERY_S = 0.5
+"""Without being told: for what is due later, and for what a process left that died."""
+
+RETRY_EVERY_S = 1.0
 TIDY_EVERY_S = 3600.0
 
 log = logging.getLogger(__name__)
@@ -19,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @click.command()
 def relay() -> None:
-    """Finish what commits have left to do: inverse edges after a crash, edges of deleted posts, files to remove.
+    """Finish what commits have left to do: send the jobs that follow them, inverse edges after a crash, files to remove.
 
     Runs until it is told to end. Everything it does is idempotent, so it may be killed at any moment and run twice.
     """
@@ -34,28 +45,61 @@ def relay() -> None:
 async def _run() -> None:
     from django.conf import settings
 
+    from calotype.config.jobs import broker, failures
     from calotype.config.wiring import open_site, outbox_handlers
-    from calotype.infra.tao import Sweep, forget_claims
-    from calotype.std.errors import CalotypeError
+    from calotype.infra.jobs.dispatch import Dispatcher
+    from calotype.infra.tao import Sweep
+    from calotype.infra.tao.wake import wake
+
+    end, due = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _set, end, due)
+    async with open_site(settings.SITE, settings.DATA) as site:
+        with Dispatcher(broker(settings.SITE), failures(settings.SITE)) as dispatcher:
+            sweep = Sweep(site.graph.shards, outbox_handlers(site, dispatcher))
+            others = [
+                *(asyncio.create_task(wake(pool, due)) for pool in site.graph.shards.pools.values()),
+                asyncio.create_task(_retry(dispatcher)),
+                asyncio.create_task(_tidy(site, sweep)),
+            ]
+            while not end.is_set():
+                due.clear()
+                if await sweep.once() >= SWEEP_BATCH:
+                    continue
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(due.wait(), SWEEP_EVERY_S)
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others)
+
+
+def _set(*events: asyncio.Event) -> None:
+    for event in events:
+        event.set()
+
+
+async def _retry(dispatcher: Dispatcher) -> None:
+    """Send failed jobs whose next attempt is due."""
+    while True:
+        try:
+            await dispatcher.retry_due()
+        except CalotypeError as error:
+            log.warning("failed jobs wait: %s", error)
+        await asyncio.sleep(RETRY_EVERY_S)
+
+
+async def _tidy(site: Site, sweep: Sweep) -> None:
+    """Remove what nobody needs any longer."""
+    from calotype.infra.tao import forget_claims
     from calotype.web.idempotency import KEPT_S, KINDS
     from calotype.web.rate_limits import forget_old
 
-    end = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, end.set)
-    async with open_site(settings.SITE, settings.DATA) as site:
-        sweep = Sweep(site.graph.shards, outbox_handlers(site))
-        tidied_at = -TIDY_EVERY_S
-        while not end.is_set():
-            await sweep.once()
-            if time.monotonic() - tidied_at >= TIDY_EVERY_S:
-                tidied_at = time.monotonic()
-                try:
-                    purged = await sweep.purge_tombstones()
-                    forgotten = await forget_old(site.sessions.pool)
-                    await forget_claims(site.graph.shards, KINDS, KEPT_S)
-                    log.info("purged %d tombstones and %d rate-limit windows", purged, forgotten)
-                except CalotypeError as error:
-                    log.warning("tidying waits for an hour: %s", error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(end.wait(), SWEEP_EVERY_S)
+    while True:
+        try:
+            purged = await sweep.purge_tombstones()
+            forgotten = await forget_old(site.sessions.pool)
+            await forget_claims(site.graph.shards, KINDS, KEPT_S)
+            log.info("purged %d tombstones and %d rate-limit windows", purged, forgotten)
+        except CalotypeError as error:
+            log.warning("tidying waits for an hour: %s", error)
+        await asyncio.sleep(TIDY_EVERY_S)

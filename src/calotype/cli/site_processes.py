@@ -20,6 +20,7 @@ from calotype.config.site import FIRST_REGION, Site, Web
 from calotype.infra.engines.memcached import Memcached
 from calotype.infra.engines.postgres import Cluster, as_nobody
 from calotype.infra.engines.standby import Standby
+from calotype.infra.jobs.types import Queue
 
 EMBEDDED = ("pg-1", "pg-2")
 """The clusters a site has by default: two, so that one machine already plays several physical servers."""
@@ -107,6 +108,15 @@ def prepare(told: Mapping[str, str], *, demo: bool) -> ChildSpec:
 
 def relay(told: Mapping[str, str]) -> ChildSpec:
     return _child("relay", [*OURSELVES, "relay"], told)
+
+
+def workers(told: Mapping[str, str]) -> list[ChildSpec]:
+    """One for each queue."""
+    return [worker(queue.value, told) for queue in Queue]
+
+
+def worker(queue: str, told: Mapping[str, str]) -> ChildSpec:
+    return _child(f"worker-{queue}", [*OURSELVES, "worker", queue], told)
 
 
 def web(places: Places, site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:

@@ -12,6 +12,8 @@ from calotype.config.caches import region_cache
 from calotype.config.site import SESSIONS, region, region_name
 from calotype.config.site import Site as Configuration
 from calotype.infra.blobs import LocalBlobs
+from calotype.infra.jobs import JOB
+from calotype.infra.jobs.dispatch import Dispatcher
 from calotype.infra.shards import Shards, pool_with_standby
 from calotype.infra.tao import Graph, Handler
 from calotype.infra.tao.forget import forget
@@ -51,9 +53,10 @@ async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[S
         )
 
 
-def outbox_handlers(site: Site) -> Mapping[str, Handler]:
+def outbox_handlers(site: Site, dispatcher: Dispatcher) -> Mapping[str, Handler]:
     """What follows a commit, by the kind of its outbox row."""
     return {
+        JOB: dispatcher.call,
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),
         "reset_mail": send_reset_mail,

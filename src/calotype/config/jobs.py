@@ -1,0 +1,20 @@
+"""Which jobs follow what happens in the product, where they are sent, and what they run with."""
+
+from __future__ import annotations
+
+from calotype.config.site import Site as Configuration
+from calotype.infra.jobs import Broker, Failures
+
+
+def broker(configuration: Configuration) -> Broker:
+    """To be closed by whoever asks for it."""
+    return Broker(broker_dsn(configuration))
+
+
+def failures(configuration: Configuration) -> Failures:
+    return Failures(broker_dsn(configuration))
+
+
+def broker_dsn(configuration: Configuration) -> str:
+    """The queues lie in the control database: one engine fewer to run."""
+    return configuration.databases["default"]

@@ -1,0 +1,58 @@
+"""From what has been committed to the broker: outbox rows that are calls, and failed calls whose next attempt is due."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from calotype.infra.jobs.broker import Broker
+from calotype.infra.jobs.failures import Failures
+from calotype.infra.jobs.types import Call
+from calotype.std.errors import CalotypeError
+
+log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """`with Dispatcher(...)`: Celery is synchronous, so it has a thread of its own. Whatever cannot be sent stays where it is."""
+
+    def __init__(self, broker: Broker, failures: Failures) -> None:
+        self._broker, self._failures = broker, failures
+        self._thread = ThreadPoolExecutor(1, "dispatch")
+
+    def __enter__(self) -> Dispatcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.submit(self._broker.close).result()
+        self._thread.shutdown()
+
+    async def call(self, payload: bytes) -> None:
+        """The outbox handler of `JOB`. Raises `BrokerUnavailable`."""
+        await self.send(msgspec.json.decode(payload, type=Call))
+
+    async def send(self, *calls: Call) -> None:
+        """Durable when it returns; a failure leaves those before it sent. Raises `BrokerUnavailable`, `JobInvalid`."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._send, calls)
+
+    def _send(self, calls: tuple[Call, ...]) -> None:
+        for call in calls:
+            self._broker.send(call)
+
+    async def retry_due(self) -> int:
+        """Send failed calls whose time has come; how many."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._retry_due)
+
+    def _retry_due(self) -> int:
+        due = self._failures.take_due()
+        for at, failure in enumerate(due):
+            try:
+                self._broker.send(failure.call)
+            except CalotypeError as error:
+                log.warning("%d failed jobs wait for the broker: %s", len(due) - at, error)
+                self._failures.not_sent([each.id for each in due[at:]])
+                return at
+        return len(due)
