@@ -161,7 +161,8 @@ def test_all_of_it_stops_in_order(site: CommandLine) -> None:
     stopped = [line for line in said.splitlines() if line.startswith("stopping ")]
     assert [line.split(" ...")[0].split(" (")[0].removeprefix("stopping ") for line in stopped] == [
         "web, web-b",
-        "relay, worker-interactive, worker-bulk, " + ", ".join(f"invalidator-{log}{suffix}" for suffix in ("", "-b") for log in LOGS),
+        "relay, worker-interactive, worker-bulk, "
+        + ", ".join(f"invalidator-{log}{suffix}" for suffix in ("", "-b") for log in LOGS),
         "pg-1-b, pg-2-b",
         "memcached, memcached-b",
         "pg-1, pg-2",

@@ -167,7 +167,10 @@ def test_logs_print_the_last_lines_of_one_or_of_all(site: CommandLine) -> None:
     assert "pg-1       | " in everything
     unknown = site("logs", "nobody")
     assert unknown.returncode == 1
-    assert "there is no log of nobody; there is pg-1, pg-2, prepare, relay, supervisor, web, worker-bulk, worker-interactive" in unknown.stderr
+    assert (
+        "there is no log of nobody; there is pg-1, pg-2, prepare, relay, supervisor, web, worker-bulk, worker-interactive"
+        in unknown.stderr
+    )
 
 
 def test_a_data_directory_may_be_moved_while_the_site_is_down(site: CommandLine, initialised: Path) -> None:
@@ -201,7 +204,12 @@ def test_existing_servers_are_used_instead_of_embedded_ones(site: CommandLine, t
     assert made.servers["pg-1"] != made.servers["pg-2"]
     for dsn in (*made.servers.values(), *made.databases.values()):
         psycopg.connect(dsn).close()
-    assert [child.name for child in other.state().children] == ["relay", "worker-interactive", "worker-bulk", "web"]
+    assert [child.name for child in other.state().children] == [
+        "relay",
+        "worker-interactive",
+        "worker-bulk",
+        "web",
+    ]
     assert other("down").returncode == 0
 
 
@@ -264,4 +272,11 @@ def test_the_state_file_can_be_read_by_others(site: CommandLine) -> None:
     assert site.up().returncode == 0
     plain = msgspec.json.decode(site.places.state.read_bytes())
     assert plain["supervisor"]["pid"] == site.state().supervisor.pid
-    assert {child["name"] for child in plain["children"]} == {"pg-1", "pg-2", "relay", "worker-interactive", "worker-bulk", "web"}
+    assert {child["name"] for child in plain["children"]} == {
+        "pg-1",
+        "pg-2",
+        "relay",
+        "worker-interactive",
+        "worker-bulk",
+        "web",
+    }
