@@ -13,6 +13,7 @@ from django.conf import settings
 from calotype.config.caches import consumer, region_cache
 from calotype.config.site import Region
 from calotype.infra.tao import Graph
+from calotype.infra.timelines import PostgresTimelines
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
 
@@ -37,6 +38,7 @@ async def cached_site(web_site: Site, address: str) -> AsyncIterator[Site]:
             cache=cache,
             graph=Graph(web_site.graph.shards, cache),
             sessions=SessionRows(web_site.sessions.pool, cache),
+            timelines=PostgresTimelines(web_site.graph.shards, cache),
         )
         for task in following:
             task.cancel()

@@ -90,6 +90,8 @@ async def _retry(dispatcher: Dispatcher) -> None:
 
 async def _tidy(site: Site, sweep: Sweep) -> None:
     """Remove what nobody needs any longer."""
+    from django.conf import settings
+
     from calotype.infra.tao import forget_claims
     from calotype.web.idempotency import KEPT_S, KINDS
     from calotype.web.rate_limits import forget_old
@@ -99,7 +101,10 @@ async def _tidy(site: Site, sweep: Sweep) -> None:
             purged = await sweep.purge_tombstones()
             forgotten = await forget_old(site.sessions.pool)
             await forget_claims(site.graph.shards, KINDS, KEPT_S)
-            log.info("purged %d tombstones and %d rate-limit windows", purged, forgotten)
+            idle = await site.timelines.drop_idle(settings.FEED.idle_days * 86_400)
+            log.info(
+                "purged %d tombstones, %d rate-limit windows, %d idle timelines", purged, forgotten, idle
+            )
         except CalotypeError as error:
             log.warning("tidying waits for an hour: %s", error)
         await asyncio.sleep(TIDY_EVERY_S)

@@ -164,6 +164,8 @@ SECURE_CSP = {
     "base-uri": [CSP.NONE],
 }
 
+FEED = SITE.feed
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 USE_I18N = True

@@ -40,6 +40,15 @@ class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     debug: bool = False
 
 
+class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pulled_from: int = 10_000
+    """Posts of people with more followers than this are not pushed to each of them: the followers read them."""
+    kept: int = 800
+    """Entries of a timeline. What is older is read from the graph."""
+    idle_days: int = 30
+    """Timelines that nobody has read for so long are dropped, and made again when their owner returns."""
+
+
 class Email(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`file` keeps each message in DATA/mail, `console` prints it to the log, `smtp` sends it."""
 
@@ -76,6 +85,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     logical_shards: int = 32
     web: Web = msgspec.field(default_factory=Web)
     email: Email = msgspec.field(default_factory=Email)
+    feed: Feed = msgspec.field(default_factory=Feed)
     blobs: str = ""
     """Where blobs live: an absolute path, or empty for DATA/blobs."""
     embedded_postgres: bool = True
@@ -166,6 +176,8 @@ def _complaints(site: Site) -> Iterator[str]:
         yield f"[servers] names a server {SESSIONS}; that is the name of a database"
     if not 1 <= site.logical_shards <= 8192:
         yield f"logical_shards is {site.logical_shards}; it must be 1 to 8192"
+    if site.feed.kept < 100 or site.feed.pulled_from < 0 or site.feed.idle_days < 1:
+        yield "[feed] must have kept of 100 or more, pulled_from of 0 or more, and idle_days of 1 or more"
     if not 1 <= site.memcached_mb <= 1 << 20:
         yield f"memcached_mb is {site.memcached_mb}; it must be 1 to {1 << 20}"
     for place, (name, one) in enumerate(site.regions.items()):

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+
+import msgspec
 
 from calotype.config.caches import region_cache
 from calotype.config.site import SESSIONS, region, region_name
 from calotype.config.site import Site as Configuration
 from calotype.infra.blobs import LocalBlobs
-from calotype.infra.jobs import JOB
-from calotype.infra.jobs.dispatch import Dispatcher
+from calotype.infra.jobs import JOB, Call
+from calotype.infra.jobs.dispatch import Sender
 from calotype.infra.shards import Shards, pool_with_standby
 from calotype.infra.tao import Graph, Handler
 from calotype.infra.tao.forget import forget
+from calotype.infra.timelines import PostgresTimelines
 from calotype.product import graph_types
 from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
+from calotype.product.feed.tasks import fan_out_of, followed
+from calotype.product.follows.types import FOLLOWED, Followed
 from calotype.product.photos.actions import remove_blobs
+from calotype.product.photos.types import PUBLISHED, PostPublished
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
 
@@ -47,16 +53,28 @@ async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[S
             blobs=blobs,
             imaging=threads,
             data=data,
+            timelines=PostgresTimelines(shards, cache),
             cache=cache,
             regions=tuple(configuration.regions),
             region=region_name(configuration),
         )
 
 
-def outbox_handlers(site: Site, dispatcher: Dispatcher) -> Mapping[str, Handler]:
+def _sent[E](sender: Sender, event: type[E], call_of: Callable[[E], Call]) -> Handler:
+    """What has happened in one slice is a job of another."""
+
+    async def handler(payload: bytes) -> None:
+        await sender.send(call_of(msgspec.json.decode(payload, type=event)))
+
+    return handler
+
+
+def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     """What follows a commit, by the kind of its outbox row."""
     return {
-        JOB: dispatcher.call,
+        JOB: sender.call,
+        PUBLISHED: _sent(sender, PostPublished, fan_out_of),
+        FOLLOWED: _sent(sender, Followed, followed),
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),
         "reset_mail": send_reset_mail,

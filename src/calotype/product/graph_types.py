@@ -2,6 +2,7 @@
 
 from calotype.product.accounts.types import JOINED, Person
 from calotype.product.comments.types import AUTHORED, AUTHORED_BY, COMMENT_ON, HAS_COMMENT, Comment
+from calotype.product.feed.types import PULLS
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY, LIKES
 from calotype.product.photos.types import POSTED, POSTED_BY, Post
@@ -18,6 +19,7 @@ __all__ = [
     "LIKES",
     "POSTED",
     "POSTED_BY",
+    "PULLS",
     "Comment",
     "Person",
     "Post",

@@ -9,6 +9,7 @@ from pathlib import Path
 from calotype.infra.blobs import BlobStore
 from calotype.infra.invalidation import RegionCache
 from calotype.infra.tao import Graph
+from calotype.infra.timelines import Timelines
 from calotype.web.session_rows import SessionRows
 
 
@@ -21,6 +22,7 @@ class Site:
     imaging: ThreadPoolExecutor
     """Threads for decoding and encoding pictures; as many as the processors that this process may use."""
     data: Path
+    timelines: Timelines
     cache: RegionCache | None = None
     """The region's; None where it runs without one."""
     regions: tuple[str, ...] = ("a",)

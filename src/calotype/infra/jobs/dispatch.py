@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import msgspec
 
@@ -14,6 +15,18 @@ from calotype.infra.jobs.types import Call
 from calotype.std.errors import CalotypeError
 
 log = logging.getLogger(__name__)
+
+
+class Sender(Protocol):
+    """Where calls go that a commit has left in an outbox."""
+
+    async def call(self, payload: bytes) -> None:
+        """The outbox handler of `JOB`."""
+        ...
+
+    async def send(self, *calls: Call) -> None:
+        """Durable when it returns; a failure leaves those before it sent."""
+        ...
 
 
 class Dispatcher:

@@ -1,5 +1,6 @@
 """Objects and associations over logical shards, with the API of TAO (Bronson et al., USENIX ATC 2013)."""
 
+from calotype.infra.shards.tickets import untracked
 from calotype.infra.tao.check import CheckReport, check_graph
 from calotype.infra.tao.graph import Graph, ObjectMissing
 from calotype.infra.tao.keys import records_of
@@ -41,4 +42,5 @@ __all__ = [
     "forget_claims",
     "object_type",
     "records_of",
+    "untracked",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from calotype.infra.ids import shard_of
 from calotype.infra.invalidation import RegionCache, access
 from calotype.infra.shards import Pool, Shards
-from calotype.infra.shards.tickets import current
+from calotype.infra.shards.tickets import current, untracked
 from calotype.infra.timelines.types import Entry, Page, Place
 
 PARTITION = "people"
@@ -142,7 +142,8 @@ class PostgresTimelines:
             return None
         now = _now_ms()
         if rows[0][2] < now - SEEN_AGAIN_MS:
-            await pool.write(_SEEN, shard, owner, kind, now)
+            with untracked():
+                await pool.write(_SEEN, shard, owner, kind, now)
         entries = [Entry(row[3], row[4], row[5]) for row in rows if row[3] is not None]
         return Page(entries, (rows[0][0], rows[0][1]))
 

@@ -26,6 +26,8 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     website: str = ""
     avatar: int = 0
     suspended: bool = False
+    pulled: bool = False
+    """So many follow them that their posts are not pushed to each follower, but read by each (`feed`)."""
 
     @property
     def shown_name(self) -> str:

@@ -1,8 +1,7 @@
-"""The home feed as a pull: the newest posts of everybody that one follows, merged when it is read.
+"""The pages of the home feed. Which posts they show: `places`.
 
-One statement a physical server merges the lists, however many people are followed; then posts, authors, counts, likes
-and last comments are read at once, then the comments' words. The number of statements depends on the number of servers
-alone (ARCHITECTURE.md).
+Posts, authors, counts, likes and last comments are read at once, then the comments' words. The number of statements
+depends on the number of servers alone (ARCHITECTURE.md).
 """
 
 from __future__ import annotations
@@ -10,37 +9,68 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calotype.infra.tao import START, Cursor, Graph
+from calotype.infra.timelines import Entry, Timelines
 from calotype.product.accounts.queries import card, people
 from calotype.product.comments.queries import comment_counts, latest
+from calotype.product.feed import places
 from calotype.product.feed.types import FeedPage, Item
-from calotype.product.follows.queries import followees
+from calotype.product.follows.queries import followed_among
 from calotype.product.likes.queries import like_counts, liked_among
-from calotype.product.photos.types import POSTED, Post
+from calotype.product.photos.types import Post
 from calotype.std.together import together
 
 COMMENTS_SHOWN = 2
 
+READS_A_PAGE = 5
+"""Of a page, most of whose posts must not be shown: then it comes shorter."""
+
 
 async def home(
-    graph: Graph, viewer: int, limit: int, before: Cursor = START, after: Cursor | None = None
+    graph: Graph,
+    timelines: Timelines,
+    viewer: int,
+    limit: int,
+    before: Cursor = START,
+    after: Cursor | None = None,
 ) -> FeedPage:
     """A page of posts by those whom `viewer` follows and by `viewer`, newest first.
 
-    `before` starts it behind a place; `after` makes it the page just newer than a place.
+    `before` starts it behind a place; `after` makes it the page just newer than a place. Posts that must not be shown,
+    since they are gone or their author is not followed any longer, are passed over, and the page is filled with older ones.
     """
-    authors = [viewer, *await followees(graph, viewer)]
     if after is not None:
-        posted = await graph.assoc_merge(POSTED, authors, limit, after=after)
-        more = bool(posted)
-    else:
-        found = await graph.assoc_merge(POSTED, authors, limit + 1, before=before)
-        posted, more = found[:limit], len(found) > limit
-    items = await items_of(graph, viewer, [(edge.id2, author) for author, edge in posted])
+        found = await places.above(graph, timelines, viewer, after, limit)
+        return _page(await _shown(graph, viewer, found), found.entries, more=found.more)
+    items: list[Item] = []
+    entries: list[Entry] = []
+    for _ in range(READS_A_PAGE):
+        found = await places.below(graph, timelines, viewer, before, limit - len(items))
+        entries += found.entries
+        items += await _shown(graph, viewer, found)
+        if not found.more or len(items) >= limit:
+            break
+        before = entries[-1].place
+    return _page(items, entries, more=found.more)
+
+
+def _page(items: list[Item], entries: list[Entry], *, more: bool) -> FeedPage:
     return FeedPage(
         items=items,
-        newest=posted[0][1].cursor if posted else None,
-        older=posted[-1][1].cursor if posted and more else None,
+        newest=entries[0].place if entries else None,
+        older=entries[-1].place if entries and more else None,
     )
+
+
+async def _shown(graph: Graph, viewer: int, found: places.Places) -> list[Item]:
+    """The posts of a page, without those whose authors the viewer does not follow."""
+    wanted = [(entry.id, entry.source) for entry in found.entries]
+    if found.checked:
+        return await items_of(graph, viewer, wanted)
+    authors = {author for _, author in wanted} - {viewer}
+    items, followed = await together(
+        items_of(graph, viewer, wanted), followed_among(graph, viewer, list(authors))
+    )
+    return [item for item in items if item.author.id in followed or item.author.id == viewer]
 
 
 async def items_of(

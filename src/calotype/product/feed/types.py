@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
-from calotype.infra.tao import Cursor, Node
+from calotype.infra.tao import Cursor, Node, association
 from calotype.product.accounts.queries import PersonCard
 from calotype.product.comments.queries import Said
 from calotype.product.photos.types import Post
+
+HOME = 1
+"""The kind of timelines that hold the home feed: entries are posts, their sources the authors."""
+
+PULLS = association(12, "pulls", partition="people")
+"""From a person to those whom they follow and whose posts nobody pushes (`Person.pulled`)."""
+
+PULLS_LIMIT = 1_000
+"""So many of them are merged into a feed."""
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -64,7 +64,8 @@ async def home(request: SiteRequest) -> HttpResponse:
     graph = request.site.graph
     before = paging.decode(request.GET.get("before"))
     page, suggestions = await asyncio.gather(
-        queries.home(graph, me.id, FEED_PAGE, before), to_find(graph, me.id, SUGGESTIONS)
+        queries.home(graph, request.site.timelines, me.id, FEED_PAGE, before),
+        to_find(graph, me.id, SUGGESTIONS),
     )
     context = {
         "items": [shown(item) for item in page.items],
@@ -102,7 +103,8 @@ async def timeline(request: SiteRequest) -> HttpResponse:
     limit = paging.limit(request.GET.get("limit"))
     max_id, min_id = request.GET.get("max_id"), request.GET.get("min_id")
     before = await _place(request, max_id) if max_id else paging.decode(None)
-    page = await queries.home(graph, me.id, limit, before, await _place(request, min_id) if min_id else None)
+    after = await _place(request, min_id) if min_id else None
+    page = await queries.home(graph, request.site.timelines, me.id, limit, before, after)
     origin = origin_of(request)
     response = json([status(item, origin) for item in page.items])
     if links := _links(origin + request.path, limit, page.items, older=page.older is not None):

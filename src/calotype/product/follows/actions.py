@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
+from calotype.infra.ids import shard_of
 from calotype.infra.tao import Graph
 from calotype.product.accounts.queries import PersonMissing
 from calotype.product.accounts.types import AccountId, Person
-from calotype.product.follows.types import FOLLOWING_LIMIT, FOLLOWS
+from calotype.product.follows.types import FOLLOWED, FOLLOWING_LIMIT, FOLLOWS, Followed
 from calotype.std.errors import Unprocessable
 
 
@@ -28,7 +29,12 @@ async def follow(graph: Graph, follower: AccountId, followee: AccountId) -> bool
         raise FollowingLimit(
             _("You follow %d people; that is as many as one can.") % FOLLOWING_LIMIT, limit=FOLLOWING_LIMIT
         )
-    return (await graph.assoc_add(FOLLOWS, follower, followee)).changed
+    shard = shard_of(follower)
+    async with graph.transaction("people", shard) as write:
+        written = await write.edge(FOLLOWS, follower, followee, time=None, data=None, present=True)
+        if written.changed:
+            await write.post("people", shard, FOLLOWED, Followed(follower, followee), 0)
+    return written.changed
 
 
 async def unfollow(graph: Graph, follower: AccountId, followee: AccountId) -> bool:

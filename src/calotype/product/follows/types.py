@@ -1,6 +1,18 @@
 from __future__ import annotations
 
+import msgspec
+
 from calotype.infra.tao import LIST_LIMIT, association_pair
+
+FOLLOWED = "followed"
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """The payload of an outbox row of kind `FOLLOWED`: somebody has begun to follow somebody."""
+
+    follower: int
+    followee: int
+
 
 FOLLOWS, FOLLOWED_BY = association_pair(1, "follows", 2, "followed_by", partition="people")
 

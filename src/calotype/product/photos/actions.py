@@ -27,9 +27,11 @@ from calotype.product.photos.types import (
     FILES_PER_UPLOAD,
     PHOTOS_PER_POST,
     POSTED,
+    PUBLISHED,
     Photo,
     Post,
     PostId,
+    PostPublished,
     posted_at,
 )
 from calotype.std.errors import CalotypeError, Forbidden, TooLarge, Unprocessable
@@ -199,7 +201,9 @@ async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> 
             ):
                 raise DuplicateUpload(_("This upload is being stored already."))
             post = await write.obj_add(msgspec.structs.replace(whole, photos=photos), shard, post_id)
-            await write.edge(POSTED, author, post_id, time=posted_at(post), data=None, present=True)
+            at_ms = posted_at(post)
+            await write.edge(POSTED, author, post_id, time=at_ms, data=None, present=True)
+            await write.post("media", shard, PUBLISHED, PostPublished(post_id, author, at_ms), 0)
         await write.take_back("media", shard, pending)
     return [PostId(id_) for id_ in ids]
 

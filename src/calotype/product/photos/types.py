@@ -41,6 +41,17 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """Its photographs are stored for other posts too (populations), so they stay when it is deleted."""
 
 
+PUBLISHED = "published"
+
+
+class PostPublished(msgspec.Struct, frozen=True):
+    """The payload of an outbox row of kind `PUBLISHED`: a post is there to be seen. `at`: its place in every list."""
+
+    post: int
+    author: int
+    at: int
+
+
 def posted_at(post: Node[Post]) -> int:
     """In milliseconds since 1970: the time of its place in every list."""
     return post.data.at or time_ms(post.id)
