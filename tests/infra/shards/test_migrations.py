@@ -148,5 +148,5 @@ async def test_a_server_killed_in_the_middle_of_its_migration_is_finished_by_the
     await kill(server)
     await restart(server)
     assert reached == [1, 2, 3, 4, 5]
-    assert await migrate(placement, own_clusters.servers, silent) == 16 - 5
+    assert await migrate(placement, own_clusters.servers, silent) == 3 * 8 - 5
     assert await migrate(placement, own_clusters.servers, silent) == 0
