@@ -100,7 +100,7 @@ class Failure:
 
     @property
     def call(self) -> Call:
-        return Call(self.job, msgspec.Raw(self.arguments.encode()), self.id, self.attempts)
+        return Call(self.job, msgspec.Raw(self.arguments.encode()), self.id, self.attempts, again=True)
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,13 @@ class Queue(StrEnum):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A call of a job on its way. `attempts` that failed before this one."""
+    """A call of a job on its way. `attempts` that failed before this one. `again`: it is among the failures."""
 
     job: str
     arguments: msgspec.Raw
     id: str = msgspec.field(default_factory=lambda: secrets.token_hex(12))
     attempts: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def execute[C](call: Call, loop: Loop[C], failures: Failures) -> None:
     except Exception as error:
         record(failures, call, error, traceback.format_exc())
         return
-    if call.attempts:
+    if call.again:
         failures.forget(call.id)
     log.info("%s %s took %.0f ms", call.job, call.id, (time.monotonic() - began) * 1000)
 

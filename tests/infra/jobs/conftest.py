@@ -1,0 +1,105 @@
+"""A control database of one's own that is a broker, and workers as processes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from calotype.infra.jobs import Broker, Failures, Queue, install_broker
+from tests.running_site import SOURCE
+from tests.site import RunningCluster
+
+_numbers = itertools.count(1)
+READY_S = 30
+
+
+@pytest.fixture(scope="module")
+def dsn(clusters: dict[str, RunningCluster]) -> str:
+    """Of a new database, with the queues and the table of failures."""
+    name = f"jobs{next(_numbers)}"
+    with psycopg.connect(clusters["pg-1"].cluster.dsn(), autocommit=True) as connection:
+        connection.execute(f"create database {name} strategy file_copy")
+    made = clusters["pg-1"].cluster.dsn(name)
+    install_broker(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def broker(dsn: str) -> Iterator[Broker]:
+    made = Broker(dsn)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def failures(dsn: str) -> Failures:
+    return Failures(dsn)
+
+
+class RunningWorker:
+    """A worker's process with its children, ours to end. `trace` is written to by the jobs that it runs."""
+
+    def __init__(self, dsn: str, queue: Queue, trace: Path) -> None:
+        self.trace = trace
+        command = [sys.executable, "-P", str(Path(__file__).with_name("jobs_program.py")), dsn, queue.value]
+        paths = os.pathsep.join((str(SOURCE), str(Path(__file__).parent)))
+        environment = os.environ | {"PYTHONPATH": paths, "JOBS_TRACE": str(trace)}
+        self._log = trace.with_suffix(".log").open("ab")
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=self._log, stderr=self._log, start_new_session=True
+        )
+
+    def kill(self) -> None:
+        """As `kill -9` of the worker and of whoever runs its jobs."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._log.close()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.trace.read_text().splitlines() if self.trace.exists() else []
+
+    def did(self, what: str) -> int:
+        """How often."""
+        return self.lines.count(what)
+
+
+def eventually(true: Callable[[], bool], seconds: float = READY_S) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, "it did not become true in time"
+        time.sleep(0.02)
+
+
+@contextmanager
+def working(dsn: str, queue: Queue, trace: Path) -> Iterator[RunningWorker]:
+    worker = RunningWorker(dsn, queue, trace)
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+@pytest.fixture(scope="module")
+def worker(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorker]:
+    """Of the queue `interactive`, for the whole module."""
+    with working(dsn, Queue.INTERACTIVE, tmp_path_factory.mktemp("worker") / "trace") as running:
+        yield running
