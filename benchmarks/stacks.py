@@ -24,6 +24,9 @@ from benchmarks.site import BenchSite
 from calotype.cli import site_processes
 from calotype.config.site import Region, save
 from calotype.infra.engines.memcached import Memcached
+from calotype.infra.shards import Shards
+from calotype.infra.tao import Graph
+from calotype.infra.timelines import PostgresTimelines
 
 PATH = "/api/v1/timelines/home"
 OURS = "calotype"
@@ -108,10 +111,20 @@ async def session_cookies(bench: BenchSite, accounts: Sequence[int]) -> dict[int
     return cookies
 
 
+async def build_timelines(bench: BenchSite, owners: Sequence[int]) -> None:
+    """What the job `feed.build` does at the first visit of each."""
+    from calotype.product.feed.actions import build
+
+    async with Shards(bench.site.databases["default"], bench.site.servers) as shards:
+        for owner in owners:
+            await build(Graph(shards), PostgresTimelines(shards), owner, kept=bench.site.feed.kept)
+
+
 @contextmanager
 def _ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
     """With memcached and the consumers of all logs beside it, as `calotype up` runs them."""
     cookies = asyncio.run(session_cookies(bench, viewers))
+    asyncio.run(build_timelines(bench, viewers))
     server = Memcached("memcached-ours", bench.places.run, memory_mb=256)
     cached = msgspec.structs.replace(bench.site, regions={"a": Region(memcached=(str(server.socket),))})
     save(bench.places.data, cached)

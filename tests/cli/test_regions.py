@@ -21,12 +21,13 @@ pytestmark = pytest.mark.memcached
 
 LOGS = ("pg-1", "pg-2", "sessions")
 WORKERS = ("worker-interactive", "worker-bulk")
-ONE_REGION = ["pg-1", "pg-2", "memcached", "relay", *WORKERS, *(f"invalidator-{log}" for log in LOGS), "web"]
+ONE_REGION = ["pg-1", "pg-2", "memcached", "relay", *(f"invalidator-{log}" for log in LOGS), "web", *WORKERS]
 TWO_REGIONS = [
-    *("pg-1", "pg-2", "memcached", "memcached-b", "pg-1-b", "pg-2-b", "relay", *WORKERS),
+    *("pg-1", "pg-2", "memcached", "memcached-b", "pg-1-b", "pg-2-b", "relay"),
     *(f"invalidator-{log}" for log in LOGS),
     *(f"invalidator-{log}-b" for log in LOGS),
     *("web", "web-b"),
+    *WORKERS,
 ]
 
 
@@ -88,7 +89,7 @@ def test_a_memcached_that_is_found_is_used_from_the_next_start_on(site: CommandL
     up = site.up(PATH=path_without_memcached())
     assert up.returncode == 0
     assert "pages come without a cache" in up.stdout
-    assert children(site) == ["pg-1", "pg-2", "relay", *WORKERS, "web"]
+    assert children(site) == ["pg-1", "pg-2", "relay", "web", *WORKERS]
     assert read(site.places.data).regions["a"].memcached == ()
 
 
@@ -160,9 +161,9 @@ def test_all_of_it_stops_in_order(site: CommandLine) -> None:
     assert running.returncode == 0
     stopped = [line for line in said.splitlines() if line.startswith("stopping ")]
     assert [line.split(" ...")[0].split(" (")[0].removeprefix("stopping ") for line in stopped] == [
+        "worker-interactive, worker-bulk",
         "web, web-b",
-        "relay, worker-interactive, worker-bulk, "
-        + ", ".join(f"invalidator-{log}{suffix}" for suffix in ("", "-b") for log in LOGS),
+        "relay, " + ", ".join(f"invalidator-{log}{suffix}" for suffix in ("", "-b") for log in LOGS),
         "pg-1-b, pg-2-b",
         "memcached, memcached-b",
         "pg-1, pg-2",

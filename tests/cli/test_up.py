@@ -81,9 +81,9 @@ def test_status_tells_what_runs(site: CommandLine) -> None:
         ("pg-1", "running"),
         ("pg-2", "running"),
         ("relay", "running"),
+        ("web", "running"),
         ("worker-interactive", "running"),
         ("worker-bulk", "running"),
-        ("web", "running"),
     ]
     assert said["regions"] == [{"name": "a", "url": said["url"], "memcached": [], "health": said["health"]}]
     text = site("status")
@@ -206,9 +206,9 @@ def test_existing_servers_are_used_instead_of_embedded_ones(site: CommandLine, t
         psycopg.connect(dsn).close()
     assert [child.name for child in other.state().children] == [
         "relay",
+        "web",
         "worker-interactive",
         "worker-bulk",
-        "web",
     ]
     assert other("down").returncode == 0
 

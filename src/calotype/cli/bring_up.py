@@ -45,10 +45,11 @@ async def serve(
     for region in regions:
         if not region.caches:
             await supervisor.unless_stopped(asyncio.to_thread(site_regions.forget_consumers, region))
-    with shown.step("starting the relay, the workers and the web server"):
-        background = [site_processes.relay(told), *site_processes.workers(told)]
-        await supervisor.start(*background, *_invalidators(places, regions))
+    with shown.step("starting the relay, the web server and the workers"):
+        await supervisor.start(site_processes.relay(told), *_invalidators(places, regions))
         await supervisor.start(*[_web(places, region) for region in regions])
+        # Last, so that nobody waits for them: what is to be done meanwhile waits in the outboxes.
+        await supervisor.start(*site_processes.workers(told))
 
 
 def _invalidators(places: Places, regions: Sequence[RegionHere]) -> list[ChildSpec]:

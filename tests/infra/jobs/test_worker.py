@@ -133,6 +133,16 @@ def test_a_message_outlives_its_worker(dsn: str, broker: Broker, tmp_path: Path)
             eventually(lambda: depth(broker, Queue.BULK) == 0)
 
 
+async def test_a_broker_that_is_away_is_not_asked_for_every_call(failures: Failures) -> None:
+    with Dispatcher(Broker("postgresql://nobody:none@127.0.0.1:1/none"), failures) as dispatcher:
+        with pytest.raises(BrokerUnavailable):
+            await dispatcher.send(says(Say("x")))
+        began = time.monotonic()
+        with pytest.raises(BrokerUnavailable, match="a moment ago"):
+            await dispatcher.send(says(Say("y")))
+        assert time.monotonic() - began < 0.1
+
+
 def test_without_a_broker_nothing_is_said_to_be_sent() -> None:
     absent = Broker("postgresql://nobody:none@127.0.0.1:1/none")
     with pytest.raises(BrokerUnavailable, match=r"test\.say cannot be sent"):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import msgspec
 
-from calotype.infra.jobs.broker import Broker
+from calotype.infra.jobs.broker import Broker, BrokerUnavailable
 from calotype.infra.jobs.failures import Failures
 from calotype.infra.jobs.types import Call
 from calotype.std.errors import CalotypeError
 
 log = logging.getLogger(__name__)
+
+REFUSED_S = 1.0
+"""After the broker failed, nothing is sent for so long."""
 
 
 class Sender(Protocol):
@@ -35,6 +39,7 @@ class Dispatcher:
     def __init__(self, broker: Broker, failures: Failures) -> None:
         self._broker, self._failures = broker, failures
         self._thread = ThreadPoolExecutor(1, "dispatch")
+        self._refused_until = 0.0
 
     def __enter__(self) -> Dispatcher:
         return self
@@ -52,8 +57,15 @@ class Dispatcher:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._send, calls)
 
     def _send(self, calls: tuple[Call, ...]) -> None:
-        for call in calls:
-            self._broker.send(call)
+        """A broker that is away is not asked for every call that waits: each would wait for its time-out."""
+        if time.monotonic() < self._refused_until:
+            raise BrokerUnavailable("the broker did not answer a moment ago")
+        try:
+            for call in calls:
+                self._broker.send(call)
+        except BrokerUnavailable:
+            self._refused_until = time.monotonic() + REFUSED_S
+            raise
 
     async def retry_due(self) -> int:
         """Send failed calls whose time has come; how many."""

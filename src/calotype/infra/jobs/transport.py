@@ -1,4 +1,4 @@
-"""kombu's pgmq transport, awake when a job ends.
+"""kombu's pgmq transport, awake when a job ends and when the worker is to end.
 
 A worker that holds as many messages as it may waits in kombu for a notification, or for the polling interval, though its
 job may end within a millisecond: short jobs would come one a second. Here it waits for what it holds first, without
@@ -14,6 +14,9 @@ from kombu.transport import pgmq
 
 BUSY_POLL_S = 0.002
 
+LONGEST_WAIT_S = 0.5
+"""A worker that is told to end notices within this time."""
+
 
 class Transport(pgmq.Transport):
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]  # so are kombu's own
@@ -23,7 +26,8 @@ class Transport(pgmq.Transport):
             if timeout is not None and time.monotonic() - began >= timeout:
                 raise TimeoutError
             time.sleep(BUSY_POLL_S)
-        super().drain_events(connection, timeout)  # type: ignore[no-untyped-call]  # not in its stubs
+        longest = LONGEST_WAIT_S if timeout is None else min(timeout, LONGEST_WAIT_S)
+        super().drain_events(connection, longest)  # type: ignore[no-untyped-call]  # not in its stubs
 
     def _may_take(self) -> bool:
         consuming = [channel for channel in self.channels or () if channel._consumers]
