@@ -28,7 +28,7 @@ async def provide_databases(
         site = site_setup.follow_moved_data(places, known)
     site = await supervisor.unless_stopped(asyncio.to_thread(site_regions.arrange, places, site, wanted))
     await supervisor.unless_stopped(asyncio.to_thread(site_setup.create_databases, site))
-    return site
+    return await supervisor.unless_stopped(asyncio.to_thread(site_setup.use_broker, places, site, wanted))
 
 
 async def serve(

@@ -48,11 +48,32 @@ def has_memcached() -> bool:
     return shutil.which(os.environ.get("CALOTYPE_MEMCACHED_BIN") or "memcached") is not None
 
 
+RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+"""Of Debian: the one on PATH changes the user, and can be run by its own and by root alone."""
+
+
+def rabbitmq() -> str | None:
+    """The server that the tests run: `$CALOTYPE_RABBITMQ`, else where Debian has it, else on PATH."""
+    names = (os.environ.get("CALOTYPE_RABBITMQ", ""), RABBITMQ, "rabbitmq-server")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+def has_rabbitmq() -> bool:
+    return rabbitmq() is not None
+
+
 ENGINES = (
     Engine(
         "Chromium", "browser", "chromium", "install it and have `chromium` on PATH", lambda: bool(chromium())
     ),
     Engine("memcached", "memcached", "memcached", "install it and have `memcached` on PATH", has_memcached),
+    Engine(
+        "RabbitMQ",
+        "rabbitmq",
+        "rabbitmq-server",
+        "install it and have `rabbitmq-server` on PATH",
+        has_rabbitmq,
+    ),
     Engine("Noto fonts", "browser", "fonts-noto-core", "install the Noto Sans fonts", has_noto),
 )
 

@@ -13,8 +13,7 @@ from calotype.cli.options import data_option
 from calotype.cli.places import Places
 from calotype.config.jobs import broker, failures
 from calotype.config.site import read
-from calotype.infra.jobs import Failure, JobMissing
-from calotype.infra.jobs.broker import QueueDepth
+from calotype.infra.jobs import Failure, JobMissing, QueueDepth
 
 SOME_DEAD = 1
 
@@ -127,7 +126,9 @@ def _text(listing: Listing) -> list[str]:
 
 def _queue(queue: QueueDepth) -> str:
     oldest = "" if queue.oldest_s is None else f", the oldest since {queue.oldest_s:,.0f} s"
-    return f"{queue.queue:12} {queue.waiting:,} waiting, {queue.running:,} taken{oldest}; {queue.total:,} ever sent"
+    taken = "" if queue.running is None else f", {queue.running:,} taken"
+    total = "" if queue.total is None else f"; {queue.total:,} ever sent"
+    return f"{queue.queue:12} {queue.waiting:,} waiting{taken}{oldest}{total}"
 
 
 def _line(failure: Failure) -> str:

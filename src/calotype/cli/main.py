@@ -73,6 +73,7 @@ Environment, each the same as the option of `up`:
   CALOTYPE_HOST       address it binds to (default: 127.0.0.1)
   CALOTYPE_WORKERS    web processes (default: one fewer than the cores)
   CALOTYPE_POSTGRES   DSNs of existing servers, separated by spaces
+  CALOTYPE_BROKER     amqp:// of RabbitMQ, for background jobs (kept)
   CALOTYPE_REGIONS    how many regions this machine plays, 1 or 2 (kept)
 \b
 And of the program that starts this one:

@@ -24,11 +24,11 @@ def prepare(demo: bool) -> None:
     django.setup(set_prefix=False)
     from django.conf import settings
 
-    from calotype.config.jobs import broker_dsn
+    from calotype.config.jobs import control_dsn
     from calotype.infra.jobs import install_broker
 
     asyncio.run(_shards())
-    install_broker(broker_dsn(settings.SITE))
+    install_broker(control_dsn(settings.SITE))
     for alias in settings.DATABASES:
         _migrate(alias)
     _collect_static(settings.DATA)

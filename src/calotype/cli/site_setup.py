@@ -23,6 +23,10 @@ class ServerUnusable(CalotypeError):
     code = "server_unusable"
 
 
+class BrokerBusy(CalotypeError):
+    code = "broker_busy"
+
+
 @dataclass(frozen=True)
 class Wanted:
     """What the command line and the environment said; None or empty: nothing."""
@@ -32,6 +36,7 @@ class Wanted:
     workers: int | None = None
     postgres: tuple[str, ...] = ()
     regions: int | None = None
+    broker: str | None = None
 
 
 def existing(places: Places) -> Site | None:
@@ -86,6 +91,29 @@ def follow_moved_data(places: Places, site: Site) -> Site:
     if corrected is not site:
         save(places.data, corrected)
     return corrected
+
+
+def use_broker(places: Places, site: Site, wanted: Wanted) -> Site:
+    """Write the broker that is wanted into the file. Raises `BrokerUnavailable` when it does not answer, and `BrokerBusy`
+    when the one before still has jobs, which would wait there for ever."""
+    from calotype.config.jobs import broker_url
+    from calotype.infra.jobs import Broker
+
+    if wanted.broker is None:
+        return site
+    chosen = msgspec.structs.replace(site, broker="" if wanted.broker == "embedded" else wanted.broker)
+    if chosen.broker == site.broker:
+        return site
+    if chosen.broker:
+        Broker(chosen.broker).depths()
+    waiting = sum(queue.waiting + (queue.running or 0) for queue in Broker(broker_url(site)).depths())
+    if waiting:
+        raise BrokerBusy(
+            f"{waiting} jobs wait with the broker of before, and nobody would run them there: start the site with it,"
+            " wait until `calotype jobs list` shows none, then change it"
+        )
+    save(places.data, chosen)
+    return chosen
 
 
 def socket_parameter(dsn: str) -> str:

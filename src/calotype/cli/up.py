@@ -67,6 +67,13 @@ class DataUnusable(CalotypeError):
     help="How many regions this machine plays: each has its own web server, cache, and copies of the databases. The"
     " second answers on the next port. Kept for later starts. [env: CALOTYPE_REGIONS; default: 1]",
 )
+@click.option(
+    "--broker",
+    envvar="CALOTYPE_BROKER",
+    metavar="URL",
+    help="amqp:// of a RabbitMQ that carries background jobs; `embedded`: they lie in PostgreSQL. Kept for later starts."
+    " [env: CALOTYPE_BROKER; default: embedded]",
+)
 @click.option("--demo/--no-demo", default=True, help="Whether the first start loads demo people and photos.")
 @click.option("--detach", is_flag=True, help="Return when the site is healthy, and leave it running.")
 @click.option("--daemon", is_flag=True, hidden=True)
@@ -77,6 +84,7 @@ def up(
     workers: int | None,
     postgres: tuple[str, ...],
     regions: int | None,
+    broker: str | None,
     demo: bool,
     detach: bool,
     daemon: bool,
@@ -85,7 +93,7 @@ def up(
 
     The first start makes the data directory: two PostgreSQL clusters, the file calotype.toml, demo people. Later
     starts find it. --host, --port and --workers given later hold for that run; to keep them, change calotype.toml.
-    --regions is kept; with 1 again, what the second region had is removed. A process that crashes is started again. If the site already runs, this says where.
+    --regions and --broker are kept; with 1 region again, what the second had is removed. A process that crashes is started again. If the site already runs, this says where.
 
     \b
     Examples:
@@ -93,9 +101,10 @@ def up(
       ./calotype up --detach --port 9000
       ./calotype up --data /srv/photos --host 0.0.0.0 --no-demo
       ./calotype up --regions 2
+      ./calotype up --broker amqp://calotype:secret@queue1/
       ./calotype up --postgres postgresql://calotype:secret@db1/ --postgres postgresql://calotype:secret@db2/
     """
-    wanted = Wanted(host, port, workers, postgres, regions)
+    wanted = Wanted(host, port, workers, postgres, regions, broker)
     _make(places)
     if state.supervisor(places) is not None:
         _say_running(places)
@@ -248,4 +257,5 @@ def _arguments(places: Places, wanted: Wanted, *, demo: bool) -> Sequence[str]:
 
 def _with_servers(wanted: Wanted) -> dict[str, str]:
     """DSNs hold passwords: they go by the environment, which only we can read, not by the command line."""
-    return {**os.environ, **({"CALOTYPE_POSTGRES": " ".join(wanted.postgres)} if wanted.postgres else {})}
+    said = {"CALOTYPE_POSTGRES": " ".join(wanted.postgres), "CALOTYPE_BROKER": wanted.broker}
+    return {**os.environ, **{name: value for name, value in said.items() if value}}

@@ -54,8 +54,9 @@ def worker(queue: str, processes: int) -> None:
 def _app(queue: Queue) -> Celery:
     from django.conf import settings
 
-    from calotype.config.jobs import broker_dsn
+    from calotype.config.jobs import broker_url, failures
     from calotype.config.wiring import open_site
     from calotype.infra.jobs.worker import worker_app
 
-    return worker_app(broker_dsn(settings.SITE), queue, lambda: open_site(settings.SITE, settings.DATA))
+    site, data = settings.SITE, settings.DATA
+    return worker_app(broker_url(site), failures(site), queue, lambda: open_site(site, data))

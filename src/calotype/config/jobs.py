@@ -8,13 +8,17 @@ from calotype.infra.jobs import Broker, Failures
 
 def broker(configuration: Configuration) -> Broker:
     """To be closed by whoever asks for it."""
-    return Broker(broker_dsn(configuration))
+    return Broker(broker_url(configuration))
 
 
 def failures(configuration: Configuration) -> Failures:
-    return Failures(broker_dsn(configuration))
+    return Failures(control_dsn(configuration))
 
 
-def broker_dsn(configuration: Configuration) -> str:
-    """The queues lie in the control database: one engine fewer to run."""
+def broker_url(configuration: Configuration) -> str:
+    """RabbitMQ's, if there is one; else the queues lie in the control database: one engine fewer to run."""
+    return configuration.broker or control_dsn(configuration)
+
+
+def control_dsn(configuration: Configuration) -> str:
     return configuration.databases["default"]

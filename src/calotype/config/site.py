@@ -86,6 +86,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web: Web = msgspec.field(default_factory=Web)
     email: Email = msgspec.field(default_factory=Email)
     feed: Feed = msgspec.field(default_factory=Feed)
+    broker: str = ""
+    """`amqp://` of a RabbitMQ that carries background jobs; empty: they lie in the database `default`."""
     blobs: str = ""
     """Where blobs live: an absolute path, or empty for DATA/blobs."""
     embedded_postgres: bool = True
@@ -178,6 +180,8 @@ def _complaints(site: Site) -> Iterator[str]:
         yield f"logical_shards is {site.logical_shards}; it must be 1 to 8192"
     if site.feed.kept < 100 or site.feed.pulled_from < 0 or site.feed.idle_days < 1:
         yield "[feed] must have kept of 100 or more, pulled_from of 0 or more, and idle_days of 1 or more"
+    if site.broker and not re.match(r"amqps?://", site.broker):
+        yield f"broker is {site.broker!r}; it must begin with amqp:// or amqps://, or be empty"
     if not 1 <= site.memcached_mb <= 1 << 20:
         yield f"memcached_mb is {site.memcached_mb}; it must be 1 to {1 << 20}"
     for place, (name, one) in enumerate(site.regions.items()):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 
 from calotype.infra.jobs import Broker, Failures, Queue, install_broker
+from tests.rabbitmq import running_rabbitmq
 from tests.running_site import SOURCE
 from tests.site import RunningCluster
 
@@ -34,9 +36,19 @@ def dsn(clusters: dict[str, RunningCluster]) -> str:
     return made
 
 
+@pytest.fixture(scope="module", params=["pgmq", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def url(request: pytest.FixtureRequest, dsn: str, short_directory: Path) -> Iterator[str]:
+    """Of each broker in turn."""
+    if request.param == "pgmq":
+        yield dsn
+        return
+    with running_rabbitmq(Path(tempfile.mkdtemp(dir=short_directory))) as server:
+        yield server.url
+
+
 @pytest.fixture(scope="module")
-def broker(dsn: str) -> Iterator[Broker]:
-    made = Broker(dsn)
+def broker(url: str) -> Iterator[Broker]:
+    made = Broker(url)
     yield made
     made.close()
 
@@ -49,9 +61,10 @@ def failures(dsn: str) -> Failures:
 class RunningWorker:
     """A worker's process with its children, ours to end. `trace` is written to by the jobs that it runs."""
 
-    def __init__(self, dsn: str, queue: Queue, trace: Path) -> None:
+    def __init__(self, url: str, dsn: str, queue: Queue, trace: Path) -> None:
         self.trace = trace
-        command = [sys.executable, "-P", str(Path(__file__).with_name("jobs_program.py")), dsn, queue.value]
+        program = str(Path(__file__).with_name("jobs_program.py"))
+        command = [sys.executable, "-P", program, url, dsn, queue.value]
         paths = os.pathsep.join((str(SOURCE), str(Path(__file__).parent)))
         environment = os.environ | {"PYTHONPATH": paths, "JOBS_TRACE": str(trace)}
         self._log = trace.with_suffix(".log").open("ab")
@@ -90,8 +103,8 @@ def eventually(true: Callable[[], bool], seconds: float = READY_S) -> None:
 
 
 @contextmanager
-def working(dsn: str, queue: Queue, trace: Path) -> Iterator[RunningWorker]:
-    worker = RunningWorker(dsn, queue, trace)
+def working(url: str, dsn: str, queue: Queue, trace: Path) -> Iterator[RunningWorker]:
+    worker = RunningWorker(url, dsn, queue, trace)
     try:
         yield worker
     finally:
@@ -99,7 +112,7 @@ def working(dsn: str, queue: Queue, trace: Path) -> Iterator[RunningWorker]:
 
 
 @pytest.fixture(scope="module")
-def worker(dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorker]:
-    """Of the queue `interactive`, for the whole module."""
-    with working(dsn, Queue.INTERACTIVE, tmp_path_factory.mktemp("worker") / "trace") as running:
+def worker(url: str, dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningWorker]:
+    """Of the queue `interactive`, for all tests of a broker."""
+    with working(url, dsn, Queue.INTERACTIVE, tmp_path_factory.mktemp("worker") / "trace") as running:
         yield running

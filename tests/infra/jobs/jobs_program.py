@@ -1,4 +1,4 @@
-"""Jobs for tests, and the worker that runs them: `python jobs_program.py DSN QUEUE`. Importing it declares the jobs."""
+"""Jobs for tests, and the worker that runs them: `python jobs_program.py BROKER DSN QUEUE`. Importing it declares the jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from calotype.infra.jobs import Queue, job
+from calotype.infra.jobs import Failures, Queue, job
 from calotype.infra.jobs.worker import worker_app
 
 
@@ -81,8 +81,8 @@ async def opened() -> AsyncIterator[list[str]]:
     yield []
 
 
-def main(dsn: str, queue: Queue) -> None:
-    app = worker_app(dsn, queue, opened)
+def main(broker: str, dsn: str, queue: Queue) -> None:
+    app = worker_app(broker, Failures(dsn), queue, opened)
     worker = app.Worker(
         pool="prefork",
         concurrency=1,
@@ -97,4 +97,4 @@ def main(dsn: str, queue: Queue) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Queue(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2], Queue(sys.argv[3]))

@@ -1,12 +1,14 @@
 """Background work that cannot be lost: typed jobs, run by Celery, sent by whoever commits the work that they follow."""
 
 from calotype.infra.jobs.broker import Broker, install_broker
+from calotype.infra.jobs.engines import BrokerUnavailable, QueueDepth, engine
 from calotype.infra.jobs.failures import Failure, Failures, JobMissing
 from calotype.infra.jobs.types import JOB, Call, JobInvalid, JobType, Queue, all_jobs, job
 
 __all__ = [
     "JOB",
     "Broker",
+    "BrokerUnavailable",
     "Call",
     "Failure",
     "Failures",
@@ -14,7 +16,9 @@ __all__ = [
     "JobMissing",
     "JobType",
     "Queue",
+    "QueueDepth",
     "all_jobs",
+    "engine",
     "install_broker",
     "job",
 ]

@@ -124,10 +124,11 @@ class _Run(Task[Any, Any]):
     failures: Failures
 
 
-def worker_app[C](dsn: str, queue: Queue, opened: Callable[[], AbstractAsyncContextManager[C]]) -> Celery:
-    """The Celery application of a worker process that runs this queue's jobs."""
-    app = celery_app(dsn, queue)
-    failures = Failures(dsn)
+def worker_app[C](
+    url: str, failures: Failures, queue: Queue, opened: Callable[[], AbstractAsyncContextManager[C]]
+) -> Celery:
+    """The Celery application of a worker process that runs this queue's jobs, sent by the broker at `url`."""
+    app = celery_app(url, queue)
     loops: list[Loop[C]] = []
 
     def begin(**_: object) -> None:
