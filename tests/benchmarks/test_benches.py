@@ -73,6 +73,14 @@ def test_graph(data: Path) -> None:
     assert missed.unit == "% of reads"
 
 
+def test_fanout(data: Path) -> None:
+    made = bench("fanout", data)
+    assert {row.baseline for row in made.rows} == {"asyncpg"}
+    with_target = [row.name.split(" to ")[0] for row in made.rows if row.target is not None]
+    assert with_target == ["push", "fan-out"]
+    assert all(row.value > 0 for row in made.rows if "wall" in row.name)
+
+
 def test_upload(data: Path) -> None:
     made = bench("upload", data)
     by_name = {(row.name, row.baseline): row for row in made.rows}

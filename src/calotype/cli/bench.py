@@ -97,6 +97,13 @@ def feed(as_json: bool, data: Path | None, quick: bool) -> None:
 
 @bench.command()
 @_options
+def fanout(as_json: bool, data: Path | None, quick: bool) -> None:
+    """A post into the timelines of 10,000 followers, beside bare asyncpg inserting the same rows."""
+    _run("fanout", as_json, data, quick)
+
+
+@bench.command()
+@_options
 def upload(as_json: bool, data: Path | None, quick: bool) -> None:
     """A 12-megapixel JPEG, beside bare Pillow making the same variants."""
     _run("upload", as_json, data, quick)

@@ -1,0 +1,155 @@
+"""`calotype bench fanout`: a post into the timelines of 10,000 followers, beside bare asyncpg inserting the same rows.
+
+Measured: CPU of the process that pushes, and of all PostgreSQL processes, for each entry; entries a second of the two
+together on one core. `push` is given its owners; `fan-out` reads the followers too, as the job does. Bare: one prepared
+statement on a held connection to each server, the same owners in the same batches, into the same table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import asyncpg
+
+from benchmarks import site
+from benchmarks.report import Options, Report, Row, report, row
+from benchmarks.site import BenchSite
+from calotype.cli.bars import Bar
+from calotype.infra.ids import shard_of
+from calotype.infra.shards import Shards
+from calotype.infra.tao import START, Edge, Graph
+from calotype.infra.timelines import EVERYTHING, Entry, PostgresTimelines
+
+ROUNDS = 5
+POSTS = 10
+FOLLOWERS = 10_000
+BATCH = 2_000
+
+TARGET = 1 / 0.7
+"""Of CPU an entry: 70% of the bare driver's entries for each core, at least."""
+
+PUSH, FAN_OUT, BARE = "push", "fan-out", "asyncpg"
+
+_BARE = """
+insert into timelines select s, o, $3, $4, $5, $6 from unnest($1::int[], $2::bigint[]) k (s, o) on conflict do nothing
+"""
+_HEADS = """
+insert into timeline_heads select s, o, $3, 1, 0, true, $4, $5, calotype.now_ms() from unnest($1::int[], $2::bigint[]) k (s, o)
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one entry, in microseconds."""
+
+    client_us: float
+    postgres_us: float
+    wall_us: float
+
+    @property
+    def both_us(self) -> float:
+        return self.client_us + self.postgres_us
+
+
+def run(options: Options) -> Report:
+    followers, rounds = (FOLLOWERS // 10, 2) if options.quick else (FOLLOWERS, ROUNDS)
+    with site.clusters_running(options.data / "small", {}) as bench:
+        site.prepare(bench)
+        costs, version = asyncio.run(_measure(bench, followers, rounds))
+    return report("fanout", ("asyncpg", "msgspec"), _rows(costs), {"postgresql": version})
+
+
+async def _measure(bench: BenchSite, followers: int, rounds: int) -> tuple[dict[str, list[Cost]], str]:
+    # Declared with the product, whose types must not be imported before the site is there.
+    from calotype.product.accounts.types import Person
+    from calotype.product.feed import actions
+    from calotype.product.feed.types import HOME
+    from calotype.product.follows.types import FOLLOWS
+    from calotype.product.photos.types import Post
+
+    async with Shards(bench.site.databases["default"], bench.site.servers) as shards:
+        graph, timelines = Graph(shards), PostgresTimelines(shards)
+        rows = [(n % bench.site.logical_shards, Person(f"f{n}")) for n in range(followers + 1)]
+        author, *owners = [node.id for node in await graph.obj_add_many(Person, rows)]
+        await graph.assoc_add_many(FOLLOWS, [(one, Edge(author, 0, 0)) for one in owners])
+        by_pool = {
+            pool: [one for one in owners if shards.pool("people", shard_of(one)) is pool]
+            for pool in shards.pools.values()
+        }
+        for pool, some in by_pool.items():
+            await pool.write(_HEADS, list(map(shard_of, some)), some, HOME, *EVERYTHING)
+        held = [(await asyncpg.connect(pool.dsn), some) for pool, some in by_pool.items()]
+        prepared = [(await connection.prepare(_BARE), some) for connection, some in held]
+        numbers = iter(range(1, 1 << 30))
+
+        async def push() -> None:
+            number = next(numbers)
+            for start in range(0, len(owners), BATCH):
+                await timelines.push(HOME, owners[start : start + BATCH], [Entry(number, number, author)])
+
+        async def fan_out() -> None:
+            post = await graph.obj_add(Post(author=author, photos=[]), shard=shard_of(author))
+            entry = Entry(next(numbers), post.id, author)
+            assert (
+                await actions.fan_out(graph, timelines, entry, START, pulled_from=1 << 30, kept=800) is None
+            )
+
+        async def bare() -> None:
+            number = next(numbers)
+
+            async def one(statement: asyncpg.prepared_stmt.PreparedStatement, some: Sequence[int]) -> None:
+                for start in range(0, len(some), BATCH // 2):
+                    part = sorted(some[start : start + BATCH // 2])
+                    await statement.fetch(list(map(shard_of, part)), part, HOME, number, number, author)
+
+            await asyncio.gather(*(one(statement, some) for statement, some in prepared))
+
+        costs = await _interleaved(bench, {PUSH: push, FAN_OUT: fan_out, BARE: bare}, len(owners), rounds)
+        version = str(await held[0][0].fetchval("show server_version"))
+        await timelines.drop(HOME, owners)
+        for connection, _ in held:
+            await connection.close()
+        return costs, version
+
+
+async def _interleaved(
+    bench: BenchSite, cases: dict[str, Callable[[], Awaitable[None]]], owners: int, rounds: int
+) -> dict[str, list[Cost]]:
+    costs: dict[str, list[Cost]] = {name: [] for name in cases}
+    for case in cases.values():
+        await case()
+    with Bar("rounds") as bar:
+        for number in range(rounds):
+            for name, case in cases.items():
+                before = (time.process_time(), bench.postgres_cpu_s(), time.perf_counter())
+                for _ in range(POSTS):
+                    await case()
+                after = (time.process_time(), bench.postgres_cpu_s(), time.perf_counter())
+                each = [
+                    (end - start) * 1e6 / (POSTS * owners) for start, end in zip(before, after, strict=True)
+                ]
+                costs[name].append(Cost(*each))
+            bar.update(number + 1, rounds)
+    return costs
+
+
+def _rows(costs: dict[str, list[Cost]]) -> list[Row]:
+    def typical(name: str, figure: Callable[[Cost], float]) -> float:
+        return median(map(figure, costs[name]))
+
+    rows = []
+    for name in (PUSH, FAN_OUT):
+        for what, unit, figure, target in (
+            ("client and PostgreSQL CPU", "us/entry", lambda cost: cost.both_us, TARGET),
+            ("client CPU", "us/entry", lambda cost: cost.client_us, None),
+            ("PostgreSQL CPU", "us/entry", lambda cost: cost.postgres_us, None),
+            ("entries", "/s and core", lambda cost: 1e6 / cost.both_us, None),
+            ("wall", "us/entry", lambda cost: cost.wall_us, None),
+        ):
+            title = f"{name} to {FOLLOWERS:,} followers, {what}"
+            rows.append(row(title, typical(name, figure), unit, BARE, typical(BARE, figure), target))
+    return rows
