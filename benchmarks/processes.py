@@ -123,6 +123,16 @@ def cpu_s(root: int) -> float:
     return total
 
 
+def pss_mb(root: int) -> float:
+    """Memory of a process and its descendants, what they share counted once."""
+    total_kb = 0
+    for pid in [root, *_descendants(root)]:
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total_kb += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total_kb / 1024
+
+
 def _descendants(root: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):

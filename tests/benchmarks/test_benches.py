@@ -81,6 +81,14 @@ def test_fanout(data: Path) -> None:
     assert all(row.value > 0 for row in made.rows if "wall" in row.name)
 
 
+def test_jobs(data: Path) -> None:
+    made = bench("jobs", data)
+    assert {row.baseline for row in made.rows} == {"celery"}
+    brokers = [row.name.split(",")[0] for row in made.rows]
+    assert brokers[:6] == ["pgmq"] * 6
+    assert all(row.value > 0 for row in made.rows)
+
+
 def test_upload(data: Path) -> None:
     made = bench("upload", data)
     by_name = {(row.name, row.baseline): row for row in made.rows}

@@ -95,7 +95,7 @@ def test_a_broker_that_does_not_answer_is_not_taken(site: CommandLine) -> None:
 def test_a_broker_is_changed_when_nothing_waits_with_the_one_before(
     site: CommandLine, short_directory: Path
 ) -> None:
-    with running_rabbitmq(Path(tempfile.mkdtemp(dir=short_directory))) as rabbitmq:
+    with running_rabbitmq(short_directory) as rabbitmq:
         embedded = Broker(dsn(site))
         embedded.send(says(Say("waits")))
         embedded.close()

@@ -172,6 +172,9 @@ async def test_whom_too_many_follow_is_pulled_and_not_pushed(
     for viewer in (built, late):
         assert [edge.id2 for edge in await graph.assoc_range(PULLS, viewer.id, 0, 5)] == [bob.id]
         assert await shown(web_site, viewer.id) == [second, first]
+    await unfollow(graph, late.id, bob.id)
+    await all_done(work)
+    assert await graph.assoc_range(PULLS, late.id, 0, 5) == []
 
 
 async def test_further_back_than_a_timeline_reaches_the_graph_is_read(

@@ -104,6 +104,16 @@ def fanout(as_json: bool, data: Path | None, quick: bool) -> None:
 
 @bench.command()
 @_options
+def jobs(as_json: bool, data: Path | None, quick: bool) -> None:
+    """Background jobs sent and run over pgmq and RabbitMQ, beside bare Celery on the same broker.
+
+    RabbitMQ is measured where it is installed.
+    """
+    _run("jobs", as_json, data, quick)
+
+
+@bench.command()
+@_options
 def upload(as_json: bool, data: Path | None, quick: bool) -> None:
     """A 12-megapixel JPEG, beside bare Pillow making the same variants."""
     _run("upload", as_json, data, quick)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from calotype.infra.engines.rabbitmq import binary
+
 FONT_DIRECTORIES = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "/System/Library/Fonts")
 
 
@@ -48,18 +50,8 @@ def has_memcached() -> bool:
     return shutil.which(os.environ.get("CALOTYPE_MEMCACHED_BIN") or "memcached") is not None
 
 
-RABBITMQ = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-"""Of Debian: the one on PATH changes the user, and can be run by its own and by root alone."""
-
-
-def rabbitmq() -> str | None:
-    """The server that the tests run: `$CALOTYPE_RABBITMQ`, else where Debian has it, else on PATH."""
-    names = (os.environ.get("CALOTYPE_RABBITMQ", ""), RABBITMQ, "rabbitmq-server")
-    return next((found for name in names if name and (found := shutil.which(name))), None)
-
-
 def has_rabbitmq() -> bool:
-    return rabbitmq() is not None
+    return binary() is not None
 
 
 ENGINES = (

@@ -52,7 +52,7 @@ class Ran(NamedTuple):
 def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> None:
     """Run `check`, then all tests; the last line says how many passed and failed.
 
-    On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached) are installed first. Elsewhere the
+    On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ) are installed first. Elsewhere the
     tests that need them are left out, and this says which and how to get them; with CALOTYPE_REQUIRE_ENGINES=1 a
     missing engine is a failure. Without arguments, the fast part runs a second time on Python 3.12 if that is here.
 

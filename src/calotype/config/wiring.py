@@ -22,8 +22,8 @@ from calotype.infra.tao.forget import forget
 from calotype.infra.timelines import PostgresTimelines
 from calotype.product import graph_types
 from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
-from calotype.product.feed.tasks import fan_out_of, followed
-from calotype.product.follows.types import FOLLOWED, Followed
+from calotype.product.feed.tasks import fan_out_of, followed, unfollowed
+from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfollowed
 from calotype.product.photos.actions import remove_blobs
 from calotype.product.photos.types import PUBLISHED, PostPublished
 from calotype.web.session_rows import SessionRows
@@ -75,6 +75,7 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
         JOB: sender.call,
         PUBLISHED: _sent(sender, PostPublished, fan_out_of),
         FOLLOWED: _sent(sender, Followed, followed),
+        UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),
         "reset_mail": send_reset_mail,

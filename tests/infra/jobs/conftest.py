@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,7 +41,7 @@ def url(request: pytest.FixtureRequest, dsn: str, short_directory: Path) -> Iter
     if request.param == "pgmq":
         yield dsn
         return
-    with running_rabbitmq(Path(tempfile.mkdtemp(dir=short_directory))) as server:
+    with running_rabbitmq(short_directory) as server:
         yield server.url
 
 

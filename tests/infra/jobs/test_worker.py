@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from pathlib import Path
 
@@ -169,7 +168,7 @@ def test_without_a_broker_nothing_is_said_to_be_sent() -> None:
 @pytest.mark.fault
 @pytest.mark.rabbitmq
 def test_what_rabbitmq_has_confirmed_outlives_it(dsn: str, short_directory: Path, tmp_path: Path) -> None:
-    with running_rabbitmq(Path(tempfile.mkdtemp(dir=short_directory))) as server:
+    with running_rabbitmq(short_directory) as server:
         broker = Broker(server.url)
         sent = [str(number) for number in range(20)]
         for what in sent:

@@ -8,7 +8,7 @@ import amqp
 import msgspec
 import psycopg
 from celery import Celery
-from kombu import Connection
+from kombu import Connection, Producer
 from kombu.exceptions import OperationalError
 from pgmq.install import get_embedded_install_sql
 
@@ -52,21 +52,28 @@ class Broker:
         self._engine = engine(url)
         self._apps = {queue: celery_app(url, queue) for queue in Queue}
         self._connections: dict[Queue, Connection] = {}
+        self._producers: dict[Queue, Producer] = {}
 
     def send(self, call: Call) -> None:
         """Durable when it returns. Raises `BrokerUnavailable`, `JobInvalid`."""
         queue = job_named(call.job).queue
-        app = self._apps[queue]
+        sent = msgspec.json.encode(call).decode()
         try:
-            if queue not in self._connections:
-                self._connections[queue] = app.connection_for_write()
-                self._engine.declare(self._connections[queue], queue)
-            with app.amqp.Producer(self._connections[queue], auto_declare=False) as producer:
-                sent = msgspec.json.encode(call).decode()
-                app.send_task(call.job, args=[sent], task_id=call.id, producer=producer, retry=False)
+            producer = self._producers.get(queue) or self._connected(queue)
+            self._apps[queue].send_task(
+                call.job, args=[sent], task_id=call.id, producer=producer, retry=False
+            )
         except (OperationalError, psycopg.Error, amqp.AMQPError, OSError) as error:
             self._release(queue)
             raise BrokerUnavailable(f"{call.job} cannot be sent: {error}") from error
+
+    def _connected(self, queue: Queue) -> Producer:
+        app = self._apps[queue]
+        connection = self._connections[queue] = app.connection_for_write()
+        self._engine.declare(connection, queue)
+        producer: Producer = app.amqp.Producer(connection, auto_declare=False)
+        self._producers[queue] = producer
+        return producer
 
     def depths(self) -> list[QueueDepth]:
         """Raises `BrokerUnavailable`."""
@@ -78,6 +85,7 @@ class Broker:
 
     def _release(self, queue: Queue) -> None:
         """Close a connection and the pool behind it; the next call makes another."""
+        self._producers.pop(queue, None)
         if connection := self._connections.pop(queue, None):
             connection.release()
 

@@ -90,6 +90,13 @@ async def begun_to_follow(
         await build(graph, timelines, follower, kept=kept)
 
 
+async def stopped_following(graph: Graph, follower: int, followee: int) -> None:
+    """Have a follower no longer read somebody's posts, if they are pulled. What is in the timeline is passed over."""
+    fresh = Graph(graph.shards)
+    if not await fresh.assoc_get(FOLLOWS, follower, [followee]):
+        await graph.assoc_del(PULLS, follower, followee)
+
+
 async def build(graph: Graph, timelines: Timelines, owner: int, *, kept: int) -> None:
     """Make a timeline, or make it anew: the newest posts of everybody whom its owner follows."""
     fresh = Graph(graph.shards)

@@ -10,7 +10,7 @@ from calotype.infra.jobs import JOB, Call, Queue, job
 from calotype.infra.tao import START, Cursor, Graph
 from calotype.infra.timelines import Entry
 from calotype.product.feed import actions
-from calotype.product.follows.types import Followed
+from calotype.product.follows.types import Followed, Unfollowed
 from calotype.product.photos.types import PostPublished
 from calotype.web.site import Site
 
@@ -67,6 +67,12 @@ async def followed(site: Site, arguments: Followed) -> None:
     await actions.begun_to_follow(
         site.graph, site.timelines, arguments.follower, arguments.followee, kept=settings.FEED.kept
     )
+
+
+@job("feed.unfollowed", Unfollowed, queue=Queue.BULK)
+async def unfollowed(site: Site, arguments: Unfollowed) -> None:
+    """Take back what `followed` did for somebody who is pulled."""
+    await actions.stopped_following(site.graph, arguments.follower, arguments.followee)
 
 
 @job("feed.build", Build, queue=Queue.INTERACTIVE)

@@ -6,7 +6,14 @@ from calotype.infra.ids import shard_of
 from calotype.infra.tao import Graph
 from calotype.product.accounts.queries import PersonMissing
 from calotype.product.accounts.types import AccountId, Person
-from calotype.product.follows.types import FOLLOWED, FOLLOWING_LIMIT, FOLLOWS, Followed
+from calotype.product.follows.types import (
+    FOLLOWED,
+    FOLLOWING_LIMIT,
+    FOLLOWS,
+    UNFOLLOWED,
+    Followed,
+    Unfollowed,
+)
 from calotype.std.errors import Unprocessable
 
 
@@ -39,4 +46,9 @@ async def follow(graph: Graph, follower: AccountId, followee: AccountId) -> bool
 
 async def unfollow(graph: Graph, follower: AccountId, followee: AccountId) -> bool:
     """Stop following; False when one did not follow."""
-    return (await graph.assoc_del(FOLLOWS, follower, followee)).changed
+    shard = shard_of(follower)
+    async with graph.transaction("people", shard) as write:
+        written = await write.edge(FOLLOWS, follower, followee, time=None, data=None, present=False)
+        if written.changed:
+            await write.post("people", shard, UNFOLLOWED, Unfollowed(follower, followee), 0)
+    return written.changed

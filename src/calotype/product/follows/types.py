@@ -14,6 +14,16 @@ class Followed(msgspec.Struct, frozen=True):
     followee: int
 
 
+UNFOLLOWED = "unfollowed"
+
+
+class Unfollowed(msgspec.Struct, frozen=True):
+    """The payload of an outbox row of kind `UNFOLLOWED`: somebody has stopped following somebody."""
+
+    follower: int
+    followee: int
+
+
 FOLLOWS, FOLLOWED_BY = association_pair(1, "follows", 2, "followed_by", partition="people")
 
 FOLLOWING_LIMIT = LIST_LIMIT
