@@ -18,7 +18,7 @@ from celery import Celery
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from calotype.infra.jobs import Failures, Queue, job
-from calotype.infra.jobs.worker import worker_app
+from calotype.infra.jobs.worker import run_worker, worker_app
 
 BARE_QUEUE = "bare"
 
@@ -82,17 +82,7 @@ def main(kind: str, broker: str, dsn: str, path: Path) -> None:
 
     ours = kind == "calotype"
     app = worker_app(broker, Failures(dsn), Queue.INTERACTIVE, opened) if ours else bare_worker(broker, path)
-    worker = app.Worker(
-        pool="prefork",
-        concurrency=1,
-        queues=[Queue.INTERACTIVE.value if ours else BARE_QUEUE],
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        quiet=True,
-        loglevel="WARNING",
-    )
-    worker.start()
+    run_worker(app, Queue.INTERACTIVE.value if ours else BARE_QUEUE)
 
 
 if __name__ == "__main__":

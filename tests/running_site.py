@@ -93,12 +93,12 @@ def running_site(data: Path, *options: str) -> Iterator[RunningSite]:
 def free_port() -> int:
     """A port below those that the system hands out itself, whose successor, a second region's, is free too."""
     for port in range(21000 + os.getpid() % 5000, 32766):
-        if _can_be_bound(port) and _can_be_bound(port + 1):
+        if can_be_bound(port) and can_be_bound(port + 1):
             return port
     raise AssertionError("no two free ports below 32768")
 
 
-def _can_be_bound(port: int) -> bool:
+def can_be_bound(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,28 +14,11 @@ from pathlib import Path
 from calotype.cli import state
 from calotype.cli.places import Places
 from calotype.cli.process import wait_until
+from tests.running_site import free_port
 from tests.site import root
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 SOURCE = Path(__file__).parents[2] / "src"
-
-
-def free_port() -> int:
-    """One whose successor is free too. Below 32768, where the kernel gives none to outgoing connections."""
-    for port in range(18200 + os.getpid() % 1000, 30000, 2):
-        if can_be_bound(port) and can_be_bound(port + 1):
-            return port
-    raise AssertionError("no port is free")
-
-
-def can_be_bound(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @cache

@@ -36,19 +36,9 @@ def worker(queue: str, processes: int) -> None:
 
     django.setup(set_prefix=False)
     logging.getLogger("celery").setLevel(logging.WARNING)
-    running = _app(Queue(queue)).Worker(
-        pool="prefork",
-        concurrency=processes,
-        queues=[queue],
-        hostname=f"{queue}@calotype",
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        quiet=True,
-        loglevel="WARNING",
-    )
-    running.start()
-    raise SystemExit(running.exitcode)
+    from calotype.infra.jobs.worker import run_worker
+
+    raise SystemExit(run_worker(_app(Queue(queue)), queue, processes))
 
 
 def _app(queue: Queue) -> Celery:

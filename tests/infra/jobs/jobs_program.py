@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from calotype.infra.jobs import Failures, Queue, job
-from calotype.infra.jobs.worker import worker_app
+from calotype.infra.jobs.worker import run_worker, worker_app
 
 
 class Say(msgspec.Struct, frozen=True):
@@ -82,18 +82,7 @@ async def opened() -> AsyncIterator[list[str]]:
 
 
 def main(broker: str, dsn: str, queue: Queue) -> None:
-    app = worker_app(broker, Failures(dsn), queue, opened)
-    worker = app.Worker(
-        pool="prefork",
-        concurrency=1,
-        queues=[queue.value],
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
-        quiet=True,
-        loglevel="INFO",
-    )
-    worker.start()
+    run_worker(worker_app(broker, Failures(dsn), queue, opened), queue.value)
 
 
 if __name__ == "__main__":

@@ -154,6 +154,23 @@ def worker_app[C](
     return app
 
 
+def run_worker(app: Celery, queue: str, processes: int = 1) -> int:
+    """Work on a queue until told to end; the exit status."""
+    worker = app.Worker(
+        pool="prefork",
+        concurrency=processes,
+        queues=[queue],
+        hostname=f"{queue}@calotype",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+        loglevel="WARNING",
+    )
+    worker.start()
+    return worker.exitcode or 0
+
+
 def execute[C](call: Call, loop: Loop[C], failures: Failures) -> None:
     """Run a call; when it returns its outcome is durable."""
     began = time.monotonic()
