@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from calotype.infra.jobs import Call, Failures, JobMissing, install_broker
 from calotype.infra.jobs.failures import FailuresUnavailable
 from tests.infra.jobs.jobs_program import Say, says
+from tests.site import RunningCluster
 
 
 def failed(failures: Failures, after_s: float | None, attempts: int = 0, what: str = "x") -> Call:
@@ -102,3 +105,18 @@ def test_to_install_the_broker_again_changes_nothing(dsn: str, failures: Failure
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda _: install_broker(dsn), range(3)))
     assert failures.one(call.id).attempts == 1
+
+
+def test_whoever_owns_the_database_can_install_the_broker(clusters: dict[str, RunningCluster]) -> None:
+    """Existing servers give one a database and no more."""
+    cluster = clusters["pg-1"].cluster
+    with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
+        connection.execute("create role plain login password 'plain'")
+        connection.execute("create database plain owner plain strategy file_copy")
+    dsn = make_conninfo(
+        cluster.dsn("plain"), user="plain", password="plain"
+    )
+    install_broker(dsn)
+    assert Failures(dsn).all() == []
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("select queue_length from pgmq.metrics('bulk')").fetchone() == (0,)
