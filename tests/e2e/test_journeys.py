@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import time
 from io import BytesIO
 from itertools import count
 
+import psycopg
 import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
+from calotype.config.site import read
 from tests.e2e.conftest import WIDTHS, OpenPage
+from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -129,3 +133,37 @@ def test_nothing_is_wider_than_the_screen(open_page: OpenPage) -> None:
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )
             assert overflow <= 0, f"{path} at {width} px is {overflow} px too wide"
+
+
+def test_a_new_post_comes_into_the_timeline_of_whoever_follows(
+    open_page: OpenPage, site: RunningSite
+) -> None:
+    author, reader = open_page(javascript=False), open_page(javascript=False)
+    name, _ = sign_up(author), sign_up(reader)
+    reader.goto("/")  # has a timeline made
+    reader.goto(f"/@{name}/")
+    reader.get_by_role("button", name=re.compile("^Follow", re.I)).first.click()
+    author.goto("/new/")
+    author.locator('input[type="file"]').set_input_files([file("one.jpg", "orchid")])
+    author.get_by_label("Caption").fill("Fresh paint")
+    author.get_by_role("button", name=re.compile("share|post", re.I)).click()
+    expect(author).to_have_url(re.compile(r"/p/\d+/edit/"))
+    post_id = int(re.findall(r"/p/(\d+)/", author.url)[0])
+    until = time.monotonic() + 15
+    while in_timelines(site, post_id) != 1:
+        assert time.monotonic() < until, site.calotype("jobs", "list", check=False).stdout
+        time.sleep(0.05)
+    reader.goto("/")
+    expect(reader.get_by_text("Fresh paint").first).to_be_visible()
+
+
+def in_timelines(site: RunningSite, post_id: int) -> int:
+    found = 0
+    for dsn in read(site.data).servers.values():
+        with psycopg.connect(dsn) as connection:
+            row = connection.execute(
+                "select count(*) from calotype.timelines where id = %s", (post_id,)
+            ).fetchone()
+            assert row is not None
+            found += row[0]
+    return found

@@ -113,9 +113,7 @@ def test_whoever_owns_the_database_can_install_the_broker(clusters: dict[str, Ru
     with psycopg.connect(cluster.dsn(), autocommit=True) as connection:
         connection.execute("create role plain login password 'plain'")
         connection.execute("create database plain owner plain strategy file_copy")
-    dsn = make_conninfo(
-        cluster.dsn("plain"), user="plain", password="plain"
-    )
+    dsn = make_conninfo(cluster.dsn("plain"), user="plain", password="plain")
     install_broker(dsn)
     assert Failures(dsn).all() == []
     with psycopg.connect(dsn) as connection:
