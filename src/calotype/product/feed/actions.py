@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from calotype.infra.ids import shard_of
+from calotype.infra.jobs import JOB, Call
 from calotype.infra.tao import LIST_LIMIT, START, Cursor, Edge, Graph
 from calotype.infra.timelines import EVERYTHING, Entry, Timelines
 from calotype.product.accounts.types import Person
@@ -33,18 +35,24 @@ class InverseMissing(Unavailable):
 
 
 async def fan_out(
-    graph: Graph, timelines: Timelines, entry: Entry, after: Cursor, *, pulled_from: int, kept: int
+    graph: Graph,
+    timelines: Timelines,
+    entry: Entry,
+    after: Cursor,
+    *,
+    pulled_from: int,
+    when_pulled: Call,
+    kept: int,
 ) -> Cursor | None:
     """Push a post to the followers of its author who have timelines, from a place in their list on; where to go on, None
-    at the end. Somebody with more than `pulled_from` followers is pulled by all of them instead, from this post on.
-    """
+    at the end. Somebody with more than `pulled_from` followers is pulled by all of them instead, from this post on:
+    `when_pulled` is left in the outbox."""
     fresh = Graph(graph.shards)
     author = await fresh.obj_get(Person, entry.source)
     if author is None or author.data.pulled or await fresh.obj_get(Post, entry.id) is None:
         return None
     if await fresh.assoc_count(FOLLOWED_BY, entry.source) > pulled_from:
-        # Before anybody is told: whoever begins to follow from now on sees it.
-        await graph.obj_update(Person, entry.source, pulled=True)
+        await _pull(graph, entry.source, when_pulled)
         return None
     for _ in range(PAGES_A_RUN):
         page = await fresh.assoc_range(FOLLOWED_BY, entry.source, 0, FOLLOWERS_AT_ONCE, before=after)
@@ -56,6 +64,15 @@ async def fan_out(
             return None
         after = page[-1].cursor
     return after
+
+
+async def _pull(graph: Graph, author: int, when_pulled: Call) -> None:
+    """Together, so that it happens once and is not forgotten; and before the followers are read: whoever begins to follow
+    from now on sees it."""
+    shard = shard_of(author)
+    async with graph.transaction("people", shard) as write:
+        await write.obj_update(Person, author, {"pulled": True}, None)
+        await write.post("people", shard, JOB, when_pulled, 0)
 
 
 async def is_pulled(graph: Graph, author: int) -> bool:

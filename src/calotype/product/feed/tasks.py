@@ -43,14 +43,13 @@ async def fan_out(site: Site, arguments: FanOut) -> None:
         entry,
         arguments.after,
         pulled_from=settings.FEED.pulled_from,
+        when_pulled=have_pulled(Followers(arguments.author)),
         kept=settings.FEED.kept,
     )
     if place is not None:
         await follow_up(
             site.graph, arguments.author, fan_out(msgspec.structs.replace(arguments, after=place))
         )
-    elif await actions.is_pulled(site.graph, arguments.author):
-        await follow_up(site.graph, arguments.author, have_pulled(Followers(arguments.author)))
 
 
 @job("feed.have_pulled", Followers, queue=Queue.BULK)
