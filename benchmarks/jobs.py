@@ -109,7 +109,11 @@ def _sender(kind: str, url: str) -> Iterator[Callable[[float], None]]:
 def _worker(kind: str, url: str, dsn: str, trace: Path) -> Iterator[int]:
     command = [sys.executable, "-m", "benchmarks.jobs_program", kind, url, dsn, str(trace)]
     paths = os.pathsep.join((str(checkout()), str(checkout() / "src")))
-    with processes.running(command, trace.with_suffix(".log"), trace.exists, {"PYTHONPATH": paths}) as pid:
+    environment = {
+        "PYTHONPATH": paths,
+        "DJANGO_SETTINGS_MODULE": "",
+    }  # Celery sets Django up where it is named
+    with processes.running(command, trace.with_suffix(".log"), trace.exists, environment) as pid:
         yield pid
 
 

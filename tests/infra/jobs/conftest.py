@@ -65,7 +65,11 @@ class RunningWorker:
         program = str(Path(__file__).with_name("jobs_program.py"))
         command = [sys.executable, "-P", program, url, dsn, queue.value]
         paths = os.pathsep.join((str(SOURCE), str(Path(__file__).parent)))
-        environment = os.environ | {"PYTHONPATH": paths, "JOBS_TRACE": str(trace)}
+        # Celery sets Django up where it is named.
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("CALOTYPE_", "DJANGO_"))
+        }
+        environment = clean | {"PYTHONPATH": paths, "JOBS_TRACE": str(trace)}
         self._log = trace.with_suffix(".log").open("ab")
         self.process = subprocess.Popen(
             command, env=environment, stdout=self._log, stderr=self._log, start_new_session=True
