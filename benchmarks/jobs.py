@@ -47,7 +47,7 @@ class Figures:
 
 
 def run(options: Options) -> Report:
-    jobs, singles = (100, 20) if options.quick else (JOBS, SINGLES)
+    jobs, singles = (50, 5) if options.quick else (JOBS, SINGLES)
     rows: list[Row] = []
     with ExitStack() as stack, Bar("brokers") as bar:
         bench = stack.enter_context(site.clusters_running(options.data / "small", {}))
