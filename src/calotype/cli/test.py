@@ -20,7 +20,7 @@ from calotype.cli.log_files import last_lines
 from calotype.cli.places import checkout
 from calotype.std.errors import CalotypeError
 
-FAST = "not browser and not fault and not bench"
+FAST = "not browser and not fault and not bench and not rabbitmq"
 """What runs again on the oldest supported Python."""
 
 OLDEST = (3, 12)
