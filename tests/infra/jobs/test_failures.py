@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from calotype.infra.jobs import Call, Failures, JobMissing, install_broker
+from calotype.infra.jobs import BrokerUnavailable, Call, Failures, JobMissing, install_broker
 from calotype.infra.jobs.failures import FailuresUnavailable
+from calotype.infra.jobs.types import job_named
 from tests.infra.jobs.jobs_program import Say, says
 from tests.site import RunningCluster
 
@@ -45,21 +46,66 @@ def test_one_that_fails_again_keeps_when_it_failed_first(failures: Failures) -> 
     assert second.last_failed > first.last_failed
 
 
-def test_what_is_due_is_taken_once_whoever_asks(failures: Failures) -> None:
-    calls = {failed(failures, 0).id for _ in range(20)} | set()
+def sent(failures: Failures, limit: int = 1_000) -> list[str]:
+    """The ids of what is sent when all that is due is."""
+    ids: list[str] = []
+    failures.send_due(lambda call: ids.append(call.id), limit)
+    return ids
+
+
+def test_what_is_due_is_sent_once_whoever_asks(failures: Failures) -> None:
+    calls = {failed(failures, 0).id for _ in range(20)}
     later, dead = failed(failures, 60), failed(failures, None)
     with ThreadPoolExecutor(4) as threads:
-        taken = [one.id for some in threads.map(lambda _: failures.take_due(7), range(8)) for one in some]
+        taken = [id_ for some in threads.map(lambda _: sent(failures, 7), range(8)) for id_ in some]
     assert calls <= set(taken)
     assert len(taken) == len(set(taken))
     assert not {later.id, dead.id} & set(taken)
-    failures.not_sent(list(calls))
-    assert calls <= {one.id for one in failures.take_due(1_000)}
+
+
+def test_what_could_not_be_sent_is_due_again_and_the_rest_is_not(failures: Failures) -> None:
+    sent(failures)
+    calls = [failed(failures, 0).id for _ in range(4)]
+
+    def away_after_two(call: Call) -> None:
+        if call.id == calls[2]:
+            raise BrokerUnavailable("away")
+
+    with pytest.raises(BrokerUnavailable):
+        failures.send_due(away_after_two)
+    assert sent(failures) == calls[2:]
+
+
+def test_whoever_dies_while_sending_leaves_it_to_be_sent_again(failures: Failures) -> None:
+    call = failed(failures, 0)
+
+    def dies(_: Call) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        failures.send_due(dies)
+    assert call.id in sent(failures)
+
+
+def test_a_job_that_this_release_does_not_have_is_given_up_and_holds_nobody_up(failures: Failures) -> None:
+    gone = Call("test.of_another_release", says(Say("x")).arguments, "gone")
+    failures.record(gone, "LookupError: no", "", 0)
+    other = failed(failures, 0)
+
+    def send(call: Call) -> None:
+        job_named(call.job)
+        ids.append(call.id)
+
+    ids: list[str] = []
+    failures.send_due(send)
+    assert other.id in ids
+    assert failures.one("gone").dead
+    assert "there is no job" in failures.one("gone").error
 
 
 def test_one_that_is_sent_is_neither_dropped_nor_tried_twice(failures: Failures) -> None:
     call = failed(failures, 0)
-    assert call.id in {one.id for one in failures.take_due(1_000)}
+    assert call.id in sent(failures)
     assert failures.drop([call.id]) == failures.retry([call.id]) == 0
     failures.record(call, "again", "", None)
     assert failures.retry([call.id]) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -14,9 +13,6 @@ from calotype.infra.jobs.broker import Broker
 from calotype.infra.jobs.engines import BrokerUnavailable
 from calotype.infra.jobs.failures import Failures
 from calotype.infra.jobs.types import Call
-from calotype.std.errors import CalotypeError
-
-log = logging.getLogger(__name__)
 
 REFUSED_S = 1.0
 """After the broker failed, nothing is sent for so long."""
@@ -58,27 +54,20 @@ class Dispatcher:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._send, calls)
 
     def _send(self, calls: tuple[Call, ...]) -> None:
+        for call in calls:
+            self._send_one(call)
+
+    def _send_one(self, call: Call) -> None:
         """A broker that is away is not asked for every call that waits: each would wait for its time-out."""
         if time.monotonic() < self._refused_until:
             raise BrokerUnavailable("the broker did not answer a moment ago")
         try:
-            for call in calls:
-                self._broker.send(call)
+            self._broker.send(call)
         except BrokerUnavailable:
             self._refused_until = time.monotonic() + REFUSED_S
             raise
 
     async def retry_due(self) -> int:
-        """Send failed calls whose time has come; how many."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._retry_due)
-
-    def _retry_due(self) -> int:
-        due = self._failures.take_due()
-        for at, failure in enumerate(due):
-            try:
-                self._broker.send(failure.call)
-            except CalotypeError as error:
-                log.warning("%d failed jobs wait for the broker: %s", len(due) - at, error)
-                self._failures.not_sent([each.id for each in due[at:]])
-                return at
-        return len(due)
+        """Send failed calls whose time has come; how many. Raises `BrokerUnavailable`, `FailuresUnavailable`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._failures.send_due, self._send_one)

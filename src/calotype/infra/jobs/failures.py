@@ -7,7 +7,7 @@ it again. Synchronous, since it is the last thing that a failing process does; e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
-from calotype.infra.jobs.types import Call
+from calotype.infra.jobs.types import Call, JobInvalid
 from calotype.std.errors import NotFound, Unavailable
 
 CONNECT_S = 5
@@ -54,12 +54,13 @@ select {_COLUMNS} from calotype_jobs.failures
 where (%(id)s::text is null or id = %(id)s) order by due is not null, last_failed desc limit %(limit)s
 """  # noqa: S608  the columns are ours
 _DUE = f"""
-update calotype_jobs.failures set sent = true where id in (
-    select id from calotype_jobs.failures where due <= now() and not sent order by due limit %s for update skip locked
-) returning {_COLUMNS}
+select {_COLUMNS} from calotype_jobs.failures where due <= now() and not sent order by due limit %s for update skip locked
 """  # noqa: S608
-_UNSENT = """
-update calotype_jobs.failures set sent = false where id = any(%s)
+_SENT = """
+update calotype_jobs.failures set sent = true where id = any(%s)
+"""
+_INVALID = """
+update calotype_jobs.failures set due = null, error = %s, last_failed = now() where id = %s
 """
 _RETRY = """
 update calotype_jobs.failures set due = now(), sent = false, attempts = 0 where not sent and (%(all)s and due is null or id = any(%(ids)s))
@@ -159,14 +160,29 @@ class Failures:
         with self._connection() as connection, connection.cursor(row_factory=class_row(Failure)) as cursor:
             return cursor.execute(_LIST, {"id": id_, "limit": limit}).fetchall()
 
-    def take_due(self, limit: int = 100) -> list[Failure]:
-        """Those whose next attempt is due, marked as sent: the caller sends them, or says that it could not."""
-        with self._connection() as connection, connection.cursor(row_factory=class_row(Failure)) as cursor:
-            return cursor.execute(_DUE, (limit,)).fetchall()
+    def send_due(self, send: Callable[[Call], None], limit: int = 100) -> int:
+        """Send the calls whose next attempt is due; how many. What was sent is noted, whatever else fails.
 
-    def not_sent(self, ids: Sequence[str]) -> None:
-        with self._connection() as connection:
-            connection.execute(_UNSENT, (list(ids),))
+        Their rows are locked meanwhile, and noted as sent afterwards: whoever dies in between has them sent again, and an
+        outcome that is recorded before is recorded after. Raises what `send` does, but for `JobInvalid`: that call is
+        given up.
+        """
+        done: list[str] = []
+        with self._connection() as connection, connection.cursor(row_factory=class_row(Failure)) as cursor:
+            try:
+                for failure in cursor.execute(_DUE, (limit,)).fetchall():
+                    try:
+                        send(failure.call)
+                    except JobInvalid as error:
+                        connection.execute(_INVALID, (str(error)[:ERROR_LIMIT], failure.id))
+                    else:
+                        done.append(failure.id)
+            except Unavailable:
+                connection.execute(_SENT, (done,))
+                connection.commit()
+                raise
+            connection.execute(_SENT, (done,))
+        return len(done)
 
     def retry(self, ids: Sequence[str], *, all_dead: bool = False) -> int:
         """Have them tried again at once, with all their attempts before them; how many."""
