@@ -8,13 +8,13 @@ engine that is away, is read as if there were no timelines: slower, and the same
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from heapq import merge
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from calotype.infra.tao import Cursor, Edge, Graph, untracked
-from calotype.infra.timelines import EVERYTHING, Entry, Timelines
+from calotype.infra.timelines import EVERYTHING, Entry, Page, Timelines
 from calotype.product.feed.tasks import Build, build, follow_up
 from calotype.product.feed.types import HOME, PULLS, PULLS_LIMIT
 from calotype.product.follows.queries import followees
@@ -64,28 +64,18 @@ async def _kept_below(
 ) -> Places | None:
     """None when the timeline cannot tell."""
     ask = limit + 1
-    try:
-        page, pulled, own = await together(
-            timelines.page(HOME, viewer, before, ask),
-            graph.assoc_range(PULLS, viewer, 0, PULLS_LIMIT),
-            graph.assoc_range(POSTED, viewer, 0, ask, before=before),
-        )
-    except Unavailable as error:
-        log.warning("the feed of %d is merged when it is read: %s", viewer, error)
-        return None
+    page, pulled, own = await together(
+        _timeline(graph, timelines, viewer, timelines.page(HOME, viewer, before, ask)),
+        graph.assoc_range(PULLS, viewer, 0, PULLS_LIMIT),
+        graph.assoc_range(POSTED, viewer, 0, ask, before=before),
+    )
     if page is None:
-        await _ask_for_one(graph, timelines, viewer)
         return None
-    lists = await graph.assoc_range_many(POSTED, {edge.id2: before for edge in pulled}, ask) if pulled else {}
+    lists = {edge.id2: before for edge in pulled}
+    read = [(viewer, own), *(await graph.assoc_range_many(POSTED, lists, ask)).items()]
     reaches = page.entries[-1].place if len(page.entries) == ask else page.floor
-    found = [
-        entry
-        for entry in _merged(
-            page.entries,
-            (_entry(author, edge) for author, edges in (*lists.items(), (viewer, own)) for edge in edges),
-        )
-        if entry.place >= reaches
-    ]
+    merged = _merged(page.entries, (_entry(author, edge) for author, edges in read for edge in edges))
+    found = [entry for entry in merged if entry.place >= reaches]
     if len(found) <= limit and reaches != EVERYTHING:
         return None
     return Places(found[:limit], len(found) > limit, False)
@@ -94,22 +84,37 @@ async def _kept_below(
 async def _kept_above(
     graph: Graph, timelines: Timelines, viewer: int, after: Cursor, limit: int
 ) -> Places | None:
-    try:
-        page, pulled = await together(
-            timelines.page_up(HOME, viewer, after, limit), graph.assoc_range(PULLS, viewer, 0, PULLS_LIMIT)
-        )
-    except Unavailable as error:
-        log.warning("the feed of %d is merged when it is read: %s", viewer, error)
-        return None
-    if page is None:
-        await _ask_for_one(graph, timelines, viewer)
-        return None
-    if after < page.floor:
+    """None when the timeline cannot tell."""
+    page, pulled = await together(
+        _timeline(graph, timelines, viewer, timelines.page_up(HOME, viewer, after, limit)),
+        graph.assoc_range(PULLS, viewer, 0, PULLS_LIMIT),
+    )
+    if page is None or after < page.floor:
         return None
     authors = [viewer, *(edge.id2 for edge in pulled)]
     found = await graph.assoc_merge(POSTED, authors, limit, after=after)
     entries = _merged(page.entries, (_entry(author, edge) for author, edge in found))[-limit:]
     return Places(entries, bool(entries), False)
+
+
+async def _timeline(
+    graph: Graph, timelines: Timelines, viewer: int, page: Coroutine[Any, Any, Page | None]
+) -> Page | None:
+    """A page of the viewer's timeline. None when its engine is away, and when there is none: then one is asked for, unless
+    somebody has already."""
+    try:
+        found = await page
+    except Unavailable as error:
+        log.warning("the feed of %d is merged when it is read: %s", viewer, error)
+        return None
+    if found is None:
+        try:
+            with untracked():
+                if await timelines.begin(HOME, viewer, unless_begun_s=BUILD_AGAIN_S) is not None:
+                    await follow_up(graph, viewer, build(Build(viewer)))
+        except Unavailable as error:
+            log.warning("no timeline is made for %d: %s", viewer, error)
+    return found
 
 
 def _merged(kept: Iterable[Entry], read: Iterable[Entry]) -> list[Entry]:
@@ -124,13 +129,3 @@ def _place(entry: Entry) -> Cursor:
 
 def _entry(author: int, edge: Edge) -> Entry:
     return Entry(edge.time, edge.id2, author)
-
-
-async def _ask_for_one(graph: Graph, timelines: Timelines, viewer: int) -> None:
-    """Have a timeline made, unless somebody has asked already."""
-    try:
-        with untracked():
-            if await timelines.begin(HOME, viewer, unless_begun_s=BUILD_AGAIN_S) is not None:
-                await follow_up(graph, viewer, build(Build(viewer)))
-    except Unavailable as error:
-        log.warning("no timeline is made for %d: %s", viewer, error)
