@@ -8,8 +8,10 @@ statement on a held connection to each server, the same owners in the same batch
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from statistics import median
 
@@ -22,7 +24,7 @@ from benchmarks.site import BenchSite
 from calotype.cli.bars import Bar
 from calotype.infra.ids import shard_of
 from calotype.infra.jobs import Call
-from calotype.infra.shards import Shards
+from calotype.infra.shards import Pool, Shards
 from calotype.infra.tao import START, Edge, Graph
 from calotype.infra.timelines import EVERYTHING, Entry, PostgresTimelines
 
@@ -42,6 +44,12 @@ insert into timelines select s, o, $3, $4, $5, $6 from unnest($1::int[], $2::big
 _HEADS = """
 insert into timeline_heads select s, o, $3, 1, 0, true, $4, $5, calotype.now_ms() from unnest($1::int[], $2::bigint[]) k (s, o)
 """
+
+
+_numbers = itertools.count(1)
+
+type Case = Callable[[], Awaitable[None]]
+type Prepared = asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]
 
 
 @dataclass(frozen=True)
@@ -66,62 +74,94 @@ def run(options: Options) -> Report:
 
 
 async def _measure(bench: BenchSite, followers: int, rounds: int) -> tuple[dict[str, list[Cost]], str]:
-    # Declared with the product, whose types must not be imported before the site is there.
-    from calotype.product.accounts.types import Person
-    from calotype.product.feed import actions
+    # The product's types must not be imported before the site is there.
     from calotype.product.feed.types import HOME
+
+    async with (
+        Shards(bench.site.databases["default"], bench.site.servers) as shards,
+        AsyncExitStack() as stack,
+    ):
+        graph, timelines = Graph(shards), PostgresTimelines(shards)
+        author, owners = await _author_with(graph, followers)
+        prepared = []
+        for pool, some in _by_pool(shards, owners).items():
+            await pool.write(_HEADS, list(map(shard_of, some)), some, HOME, *EVERYTHING)
+            connection = await asyncpg.connect(pool.dsn)
+            stack.push_async_callback(connection.close)
+            prepared.append((await connection.prepare(_BARE), some))
+        cases = {
+            PUSH: _push(timelines, author, owners),
+            FAN_OUT: _fan_out(graph, timelines, author),
+            BARE: _bare(prepared, author),
+        }
+        costs = await _interleaved(bench, cases, len(owners), rounds)
+        await timelines.drop(HOME, owners)
+        return costs, str(await connection.fetchval("show server_version"))
+
+
+async def _author_with(graph: Graph, followers: int) -> tuple[int, list[int]]:
+    from calotype.product.accounts.types import Person
     from calotype.product.follows.types import FOLLOWS
+
+    shards = graph.shards.placement.shards("people")
+    rows = [(shards[n % len(shards)], Person(f"f{n}")) for n in range(followers + 1)]
+    author, *owners = [node.id for node in await graph.obj_add_many(Person, rows)]
+    await graph.assoc_add_many(FOLLOWS, [(one, Edge(author, 0, 0)) for one in owners])
+    return author, owners
+
+
+def _by_pool(shards: Shards, owners: Sequence[int]) -> dict[Pool, list[int]]:
+    by_pool: dict[Pool, list[int]] = {}
+    for owner in owners:
+        by_pool.setdefault(shards.pool("people", shard_of(owner)), []).append(owner)
+    return by_pool
+
+
+def _push(timelines: PostgresTimelines, author: int, owners: Sequence[int]) -> Case:
+    from calotype.product.feed.types import HOME
+
+    async def push() -> None:
+        number = next(_numbers)
+        for start in range(0, len(owners), BATCH):
+            await timelines.push(HOME, owners[start : start + BATCH], [Entry(number, number, author)])
+
+    return push
+
+
+def _fan_out(graph: Graph, timelines: PostgresTimelines, author: int) -> Case:
+    from calotype.product.feed import actions
     from calotype.product.photos.types import Post
 
-    async with Shards(bench.site.databases["default"], bench.site.servers) as shards:
-        graph, timelines = Graph(shards), PostgresTimelines(shards)
-        rows = [(n % bench.site.logical_shards, Person(f"f{n}")) for n in range(followers + 1)]
-        author, *owners = [node.id for node in await graph.obj_add_many(Person, rows)]
-        await graph.assoc_add_many(FOLLOWS, [(one, Edge(author, 0, 0)) for one in owners])
-        by_pool = {
-            pool: [one for one in owners if shards.pool("people", shard_of(one)) is pool]
-            for pool in shards.pools.values()
-        }
-        for pool, some in by_pool.items():
-            await pool.write(_HEADS, list(map(shard_of, some)), some, HOME, *EVERYTHING)
-        held = [(await asyncpg.connect(pool.dsn), some) for pool, some in by_pool.items()]
-        prepared = [(await connection.prepare(_BARE), some) for connection, some in held]
-        numbers = iter(range(1, 1 << 30))
-        never = Call("never", msgspec.Raw(b"{}"))
+    never = Call("never", msgspec.Raw(b"{}"))
 
-        async def push() -> None:
-            number = next(numbers)
-            for start in range(0, len(owners), BATCH):
-                await timelines.push(HOME, owners[start : start + BATCH], [Entry(number, number, author)])
+    async def fan_out() -> None:
+        post = await graph.obj_add(Post(author=author, photos=[]), shard=shard_of(author))
+        entry = Entry(next(_numbers), post.id, author)
+        done = await actions.fan_out(
+            graph, timelines, entry, START, pulled_from=1 << 30, when_pulled=never, kept=800
+        )
+        assert done is None
 
-        async def fan_out() -> None:
-            post = await graph.obj_add(Post(author=author, photos=[]), shard=shard_of(author))
-            entry = Entry(next(numbers), post.id, author)
-            done = await actions.fan_out(
-                graph, timelines, entry, START, pulled_from=1 << 30, when_pulled=never, kept=800
-            )
-            assert done is None
+    return fan_out
 
-        async def bare() -> None:
-            number = next(numbers)
 
-            async def one(statement: asyncpg.prepared_stmt.PreparedStatement, some: Sequence[int]) -> None:
-                for start in range(0, len(some), BATCH // 2):
-                    part = sorted(some[start : start + BATCH // 2])
-                    await statement.fetch(list(map(shard_of, part)), part, HOME, number, number, author)
+def _bare(prepared: Sequence[tuple[Prepared, Sequence[int]]], author: int) -> Case:
+    from calotype.product.feed.types import HOME
 
-            await asyncio.gather(*(one(statement, some) for statement, some in prepared))
+    async def one(statement: Prepared, some: Sequence[int], number: int) -> None:
+        for start in range(0, len(some), BATCH // 2):
+            part = sorted(some[start : start + BATCH // 2])
+            await statement.fetch(list(map(shard_of, part)), part, HOME, number, number, author)
 
-        costs = await _interleaved(bench, {PUSH: push, FAN_OUT: fan_out, BARE: bare}, len(owners), rounds)
-        version = str(await held[0][0].fetchval("show server_version"))
-        await timelines.drop(HOME, owners)
-        for connection, _ in held:
-            await connection.close()
-        return costs, version
+    async def bare() -> None:
+        number = next(_numbers)
+        await asyncio.gather(*(one(statement, some, number) for statement, some in prepared))
+
+    return bare
 
 
 async def _interleaved(
-    bench: BenchSite, cases: dict[str, Callable[[], Awaitable[None]]], owners: int, rounds: int
+    bench: BenchSite, cases: dict[str, Case], owners: int, rounds: int
 ) -> dict[str, list[Cost]]:
     costs: dict[str, list[Cost]] = {name: [] for name in cases}
     for case in cases.values():

@@ -86,13 +86,17 @@ Key = tuple[int, int]
 Operation = Callable[[int, Key], Awaitable[object]]
 """Called with the number of the task and a key."""
 
+type Keys = Callable[[int], Sequence[Key]]
+"""So many of them, by chance."""
+type Prepared = asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]
+
 
 @dataclass
 class Case:
     """One operation by all who can do it. `costs`: microseconds for each operation, round by round."""
 
     name: str
-    keys: Callable[[int], Sequence[Key]]
+    keys: Keys
     operations: dict[str, Operation]
     orm: Callable[[Key], object]
     orm_async: Callable[[Key], Awaitable[object]]
@@ -207,10 +211,6 @@ def make_thing(number: int, chance: random.Random) -> Thing:
 async def _cases(
     graph: Graph, held: Sequence[asyncpg.Connection[asyncpg.Record]], lists: Sequence[int], scale: int
 ) -> list[Case]:
-    from benchmarks.baselines.rows.models import Counter
-    from benchmarks.baselines.rows.models import Edge as EdgeRow
-    from benchmarks.baselines.rows.models import Thing as ThingRow
-
     chance = random.Random(5)
     fresh = _fresh_pairs(lists)
     thing, page, count, add = [[await one.prepare(sql) for one in held] for sql in (THING, RANGE, COUNT, ADD)]
@@ -221,59 +221,72 @@ async def _cases(
     def unused(amount: int) -> list[Key]:
         return list(itertools.islice(fresh, amount))
 
+    return [
+        _obj_get(graph, thing, some, READS // scale),
+        _assoc_range(graph, page, some, READS // scale),
+        _assoc_count(graph, count, some, READS // scale),
+        _assoc_add(graph, add, unused, WRITES // scale),
+    ]
+
+
+def _obj_get(graph: Graph, bare: Sequence[Prepared], keys: Keys, amount: int) -> Case:
+    from benchmarks.baselines.rows.models import Thing as ThingRow
+
+    operations: dict[str, Operation] = {
+        OURS: lambda _, key: graph.obj_get(Thing, key[0]),
+        BARE: lambda n, key: bare[n].fetchrow(key[0]),
+    }
+    return Case(
+        "obj_get",
+        keys,
+        operations,
+        lambda key: ThingRow.objects.get(id=key[0]),
+        lambda key: ThingRow.objects.aget(id=key[0]),
+        amount,
+        OBJ_GET_TARGET,
+    )
+
+
+def _assoc_range(graph: Graph, bare: Sequence[Prepared], keys: Keys, amount: int) -> Case:
+    from benchmarks.baselines.rows.models import Edge as EdgeRow
+
     def ranged(key: Key) -> Any:
         return EdgeRow.objects.filter(id1=key[0], atype=901).order_by("-time", "-id2")[:PAGE]
 
     async def orm_range(key: Key) -> object:
         return [edge async for edge in ranged(key)]
 
-    return [
-        Case(
-            "obj_get",
-            some,
-            {
-                OURS: lambda _, key: graph.obj_get(Thing, key[0]),
-                BARE: lambda n, key: thing[n].fetchrow(key[0]),
-            },
-            lambda key: ThingRow.objects.get(id=key[0]),
-            lambda key: ThingRow.objects.aget(id=key[0]),
-            READS // scale,
-            OBJ_GET_TARGET,
-        ),
-        Case(
-            f"assoc_range({PAGE})",
-            some,
-            {
-                OURS: lambda _, key: graph.assoc_range(POINTS_TO, key[0], 0, PAGE),
-                BARE: lambda n, key: page[n].fetch(key[0]),
-            },
-            lambda key: list(ranged(key)),
-            orm_range,
-            READS // scale,
-        ),
-        Case(
-            "assoc_count",
-            some,
-            {
-                OURS: lambda _, key: graph.assoc_count(POINTS_TO, key[0]),
-                BARE: lambda n, key: count[n].fetchval(key[0]),
-            },
-            lambda key: Counter.objects.get(id1=key[0], atype=901).count,
-            lambda key: Counter.objects.aget(id1=key[0], atype=901),
-            READS // scale,
-        ),
-        Case(
-            "assoc_add",
-            unused,
-            {
-                OURS: lambda _, key: _added(graph, POINTS_TO, key),
-                BARE: lambda n, key: add[n].fetch(*key, time.time_ns() // 1_000_000),
-            },
-            _orm_add,
-            _orm_add_async,
-            WRITES // scale,
-        ),
-    ]
+    operations: dict[str, Operation] = {
+        OURS: lambda _, key: graph.assoc_range(POINTS_TO, key[0], 0, PAGE),
+        BARE: lambda n, key: bare[n].fetch(key[0]),
+    }
+    name = f"assoc_range({PAGE})"
+    return Case(name, keys, operations, lambda key: list(ranged(key)), orm_range, amount)
+
+
+def _assoc_count(graph: Graph, bare: Sequence[Prepared], keys: Keys, amount: int) -> Case:
+    from benchmarks.baselines.rows.models import Counter
+
+    operations: dict[str, Operation] = {
+        OURS: lambda _, key: graph.assoc_count(POINTS_TO, key[0]),
+        BARE: lambda n, key: bare[n].fetchval(key[0]),
+    }
+    return Case(
+        "assoc_count",
+        keys,
+        operations,
+        lambda key: Counter.objects.get(id1=key[0], atype=901).count,
+        lambda key: Counter.objects.aget(id1=key[0], atype=901),
+        amount,
+    )
+
+
+def _assoc_add(graph: Graph, bare: Sequence[Prepared], keys: Keys, amount: int) -> Case:
+    operations: dict[str, Operation] = {
+        OURS: lambda _, key: _added(graph, POINTS_TO, key),
+        BARE: lambda n, key: bare[n].fetch(*key, time.time_ns() // 1_000_000),
+    }
+    return Case("assoc_add", keys, operations, _orm_add, _orm_add_async, amount)
 
 
 def _fresh_pairs(lists: Sequence[int]) -> Iterator[Key]:

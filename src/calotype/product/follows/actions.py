@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 from django.utils.translation import gettext as _
 
 from calotype.infra.ids import shard_of
@@ -36,19 +37,21 @@ async def follow(graph: Graph, follower: AccountId, followee: AccountId) -> bool
         raise FollowingLimit(
             _("You follow %d people; that is as many as one can.") % FOLLOWING_LIMIT, limit=FOLLOWING_LIMIT
         )
-    shard = shard_of(follower)
-    async with graph.transaction("people", shard) as write:
-        written = await write.edge(FOLLOWS, follower, followee, time=None, data=None, present=True)
-        if written.changed:
-            await write.post("people", shard, FOLLOWED, Followed(follower, followee), 0)
-    return written.changed
+    return await _edge(graph, follower, followee, FOLLOWED, Followed(follower, followee), present=True)
 
 
 async def unfollow(graph: Graph, follower: AccountId, followee: AccountId) -> bool:
     """Stop following; False when one did not follow."""
+    return await _edge(graph, follower, followee, UNFOLLOWED, Unfollowed(follower, followee), present=False)
+
+
+async def _edge(
+    graph: Graph, follower: AccountId, followee: AccountId, kind: str, event: msgspec.Struct, *, present: bool
+) -> bool:
+    """Write the edge and, if that changed anything, say so to whoever must follow."""
     shard = shard_of(follower)
     async with graph.transaction("people", shard) as write:
-        written = await write.edge(FOLLOWS, follower, followee, time=None, data=None, present=False)
+        written = await write.edge(FOLLOWS, follower, followee, time=None, data=None, present=present)
         if written.changed:
-            await write.post("people", shard, UNFOLLOWED, Unfollowed(follower, followee), 0)
+            await write.post("people", shard, kind, event, 0)
     return written.changed
