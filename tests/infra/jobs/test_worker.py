@@ -10,7 +10,7 @@ import pytest
 
 from calotype.infra.jobs import Broker, BrokerUnavailable, Call, Failures, Queue
 from calotype.infra.jobs.dispatch import Dispatcher
-from calotype.infra.jobs.engines import BrokerUnknown
+from calotype.infra.jobs.engine import BrokerUnknown
 from tests.infra.jobs.conftest import RunningWorker, eventually, working
 from tests.infra.jobs.jobs_program import Say, counts, dies, fails, fails_once, says, stuck, waits
 from tests.rabbitmq import running_rabbitmq

@@ -1,7 +1,7 @@
 """Background work that cannot be lost: typed jobs, run by Celery, sent by whoever commits the work that they follow."""
 
 from calotype.infra.jobs.broker import Broker, install_broker
-from calotype.infra.jobs.engines import BrokerUnavailable, QueueDepth, engine
+from calotype.infra.jobs.engine import BrokerUnavailable, QueueDepth
 from calotype.infra.jobs.failures import Failure, Failures, JobMissing
 from calotype.infra.jobs.types import JOB, Call, JobInvalid, JobType, Queue, all_jobs, job
 
@@ -18,7 +18,6 @@ __all__ = [
     "Queue",
     "QueueDepth",
     "all_jobs",
-    "engine",
     "install_broker",
     "job",
 ]

@@ -1,8 +1,8 @@
-"""Calls on their way to workers: Celery over a broker (`engines`)."""
+"""Calls on their way to workers: Celery over a broker, which is one of two engines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import amqp
 import msgspec
@@ -10,13 +10,12 @@ import psycopg
 from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import OperationalError
-from pgmq.install import get_embedded_install_sql
 
-from calotype.infra.jobs.engines import GRACE_S, BrokerUnavailable, QueueDepth, engine
+from calotype.infra.jobs import pgmq
+from calotype.infra.jobs.engine import GRACE_S, BrokerUnavailable, BrokerUnknown, Engine, QueueDepth
 from calotype.infra.jobs.failures import Failures
+from calotype.infra.jobs.rabbitmq import RabbitMQ
 from calotype.infra.jobs.types import Call, Queue, job_named
-
-LOCK_KEY = 0x6A6F6273  # "jobs"
 
 
 def celery_app(url: str, queue: Queue) -> Celery:
@@ -39,7 +38,7 @@ def celery_app(url: str, queue: Queue) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_cancel_long_running_tasks_on_connection_loss=True,
-        **engine(url).settings(queue),
+        **engine_of(url).settings(queue),
     )
     return app
 
@@ -49,7 +48,7 @@ class Broker:
     is. Not to be shared by threads."""
 
     def __init__(self, url: str) -> None:
-        self._engine = engine(url)
+        self._engine = engine_of(url)
         self._apps = {queue: celery_app(url, queue) for queue in Queue}
         self._connections: dict[Queue, Connection] = {}
         self._producers: dict[Queue, Producer] = {}
@@ -90,12 +89,20 @@ class Broker:
             connection.release()
 
 
-def install_broker(dsn: str, queues: Sequence[Queue] = tuple(Queue)) -> None:
+def engine_of(url: str) -> Engine:
+    """By the scheme of its address. Raises `BrokerUnknown`."""
+    match urlsplit(url).scheme:
+        case "postgresql" | "postgres":
+            return pgmq.Pgmq(url)
+        case "amqp" | "amqps":
+            return RabbitMQ(url)
+        case scheme:
+            raise BrokerUnknown(
+                f"a broker's address begins with postgresql://, amqp:// or amqps://, not {scheme}://"
+            )
+
+
+def install_broker(dsn: str) -> None:
     """What a control database needs to be a broker, and the table of failures; a second time it does nothing."""
     Failures(dsn).install()
-    with psycopg.connect(dsn, connect_timeout=10) as connection:
-        connection.execute("select pg_advisory_xact_lock(%s)", (LOCK_KEY,))
-        if connection.execute("select to_regclass('pgmq.meta')").fetchone() == (None,):
-            connection.execute(get_embedded_install_sql().encode())
-        for queue in queues:
-            connection.execute("select pgmq.create(%s)", (queue.value,))
+    pgmq.install(dsn)

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from calotype.infra.jobs.broker import Broker
-from calotype.infra.jobs.engines import BrokerUnavailable
+from calotype.infra.jobs.engine import BrokerUnavailable
 from calotype.infra.jobs.failures import Failures
 from calotype.infra.jobs.types import Call
 
