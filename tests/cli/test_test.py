@@ -10,6 +10,7 @@ import pytest
 
 from calotype.cli import engines
 from calotype.cli.test import Counts, _without, read_counts
+from tests.running_site import SOURCE
 
 SUITE = """
 import pytest
@@ -75,3 +76,30 @@ def test_a_browser_elsewhere_can_be_named(tmp_path: Path, monkeypatch: pytest.Mo
     browser.chmod(0o755)
     monkeypatch.setenv("CALOTYPE_CHROMIUM", str(browser))
     assert engines.chromium() == str(browser)
+
+
+@pytest.mark.parametrize(("required", "status", "said"), [("1", 1, "FAILED"), ("", 0, "left out")])
+def test_a_missing_engine_fails_only_where_it_is_required(
+    tmp_path: Path, required: str, status: int, said: str
+) -> None:
+    (tmp_path / "test_suite.py").write_text("def test_passes(): pass\n")
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "calotype.cli",
+            "test",
+            "--no-check",
+            "-p",
+            "no:cacheprovider",
+            str(tmp_path),
+        ],
+        env={"PATH": str(tmp_path), "PYTHONPATH": str(SOURCE), "CALOTYPE_REQUIRE_ENGINES": required},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"{said} for want of Chromium, memcached" in ran.stdout, ran.stdout + ran.stderr
+    assert ran.stdout.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
+    assert ran.returncode == status
