@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,13 @@ def checkout() -> Path:
     """The directory with the bootstrap and the locks; where Calotype is installed as a package, the current one."""
     here = Path(__file__).resolve().parents[3]
     return here if (here / "requirements.lock").exists() else Path.cwd()
+
+
+def tools() -> Path:
+    """Where programs are kept that we fetch ourselves: beside the checkout's own, else in the user's cache."""
+    if (checkout() / "requirements.lock").exists():
+        return checkout() / ".tools"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calotype"
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,6 @@ async def _retry(dispatcher: Dispatcher) -> None:
 
 async def _tidy(site: Site, sweep: Sweep) -> None:
     """Remove what nobody needs any longer."""
-    from django.conf import settings
-
     from calotype.infra.tao import forget_claims
     from calotype.web.idempotency import KEPT_S, KINDS
     from calotype.web.rate_limits import forget_old
@@ -101,7 +99,7 @@ async def _tidy(site: Site, sweep: Sweep) -> None:
             purged = await sweep.purge_tombstones()
             forgotten = await forget_old(site.sessions.pool)
             await forget_claims(site.graph.shards, KINDS, KEPT_S)
-            idle = await site.timelines.drop_idle(settings.FEED.idle_days * 86_400)
+            idle = await site.timelines.drop_idle()
             log.info(
                 "purged %d tombstones, %d rate-limit windows, %d idle timelines", purged, forgotten, idle
             )

@@ -24,6 +24,12 @@ def entries(*times: int) -> list[Entry]:
     return [Entry(time, time * 10, 7) for time in times]
 
 
+async def push(
+    timelines: Timelines, some: Sequence[int], entries: Sequence[Entry], kind: int = HOME, keep: int = 1_000
+) -> None:
+    await timelines.push(kind, some, entries, keep=keep)
+
+
 async def built(timelines: Timelines, some: Sequence[int], kind: int = HOME) -> None:
     """Empty timelines from which nothing is missing."""
     for owner in some:
@@ -42,13 +48,13 @@ class Conformance:
 
     async def test_nobody_has_a_timeline_to_begin_with(self, timelines: Timelines) -> None:
         (one,) = owners(1)
-        await timelines.push(HOME, [one], entries(1))
+        await push(timelines, [one], entries(1))
         assert await timelines.page(HOME, one, NEWEST, 10) is None
 
     async def test_an_entry_is_shown_to_all_it_was_pushed_to_newest_first(self, timelines: Timelines) -> None:
         some = owners(20)
         await built(timelines, some)
-        assert await timelines.push(HOME, some[:15], entries(3, 1, 2)) == 45
+        await push(timelines, some[:15], entries(3, 1, 2))
         for owner in some[:15]:
             assert await self.read(timelines, owner) == entries(3, 2, 1)
         assert await self.read(timelines, some[-1]) == []
@@ -56,16 +62,16 @@ class Conformance:
     async def test_pushing_again_changes_nothing(self, timelines: Timelines) -> None:
         some = owners(3)
         await built(timelines, some)
-        assert await timelines.push(HOME, some, entries(1, 2)) == 6
-        assert await timelines.push(HOME, some, entries(1, 2)) == 0
+        await push(timelines, some, entries(1, 2))
+        await push(timelines, some, entries(1, 2))
         assert await self.read(timelines, some[0]) == entries(2, 1)
 
     async def test_kinds_are_timelines_of_their_own(self, timelines: Timelines) -> None:
         (one,) = owners(1)
         await built(timelines, [one])
         await built(timelines, [one], OTHER)
-        await timelines.push(HOME, [one], entries(1))
-        await timelines.push(OTHER, [one], entries(2))
+        await push(timelines, [one], entries(1))
+        await push(timelines, [one], entries(2), OTHER)
         assert await self.read(timelines, one) == entries(1)
         assert await self.read(timelines, one, kind=OTHER) == entries(2)
 
@@ -74,7 +80,7 @@ class Conformance:
         await built(timelines, [one])
         dice = random.Random(1)
         pushed = [Entry(dice.randrange(5), id_, 1) for id_ in range(40)]
-        await timelines.push(HOME, [one], pushed)
+        await push(timelines, [one], pushed)
         wanted = sorted(pushed, key=lambda entry: entry.place, reverse=True)
         down: list[Entry] = []
         while page := await self.read(timelines, one, down[-1].place if down else NEWEST, 7):
@@ -90,9 +96,9 @@ class Conformance:
     async def test_what_is_removed_is_gone_and_the_rest_is_not(self, timelines: Timelines) -> None:
         some = owners(4)
         await built(timelines, some)
-        await timelines.push(HOME, some, entries(1, 2, 3))
-        assert await timelines.remove(HOME, some[:2], [entries(2)[0].place]) == 2
-        assert await timelines.remove(HOME, some[:2], [entries(2)[0].place]) == 0
+        await push(timelines, some, entries(1, 2, 3))
+        await timelines.remove(HOME, some[:2], [entries(2)[0].place])
+        await timelines.remove(HOME, some[:2], [entries(2)[0].place])
         assert await self.read(timelines, some[0]) == entries(3, 1)
         assert await self.read(timelines, some[2]) == entries(3, 2, 1)
 
@@ -100,9 +106,9 @@ class Conformance:
         (one,) = owners(1)
         build = await timelines.begin(HOME, one)
         assert build is not None
-        await timelines.push(HOME, [one], entries(5))
+        await push(timelines, [one], entries(5))
         assert await timelines.page(HOME, one, NEWEST, 10) is None
-        await timelines.push(HOME, [one], entries(3, 4))
+        await push(timelines, [one], entries(3, 4))
         assert await timelines.finish(HOME, one, build, entries(3)[0].place)
         page = await timelines.page(HOME, one, NEWEST, 10)
         assert page == (entries(5, 4, 3), entries(3)[0].place)
@@ -129,34 +135,40 @@ class Conformance:
         (one,) = owners(1)
         build = await timelines.begin(HOME, one)
         assert build is not None
-        await timelines.push(HOME, [one], entries(1, 2, 3))
+        await push(timelines, [one], entries(1, 2, 3))
         await timelines.finish(HOME, one, build, entries(2)[0].place)
         assert await self.read(timelines, one) == entries(3, 2)
         assert await self.read(timelines, one, entries(2)[0].place) == []
 
-    async def test_trimming_keeps_the_newest_and_says_where_they_end(self, timelines: Timelines) -> None:
-        long, short, unknown = owners(3)
-        await built(timelines, [long, short])
-        await timelines.push(HOME, [long], entries(*range(10)))
-        await timelines.push(HOME, [short], entries(1, 2))
-        assert await timelines.trim(HOME, [long, short, unknown], 4) == 6
-        assert await timelines.page(HOME, long, NEWEST, 10) == (entries(9, 8, 7, 6), entries(6)[0].place)
-        assert await timelines.page(HOME, short, NEWEST, 10) == (entries(2, 1), EVERYTHING)
-        await timelines.push(HOME, [long], entries(0))
-        assert await self.read(timelines, long) == entries(9, 8, 7, 6)
+    async def test_the_newest_are_kept_at_least_and_the_floor_says_where_they_end(
+        self, timelines: Timelines
+    ) -> None:
+        (one,) = owners(1)
+        await built(timelines, [one])
+        for time in range(60):
+            await push(timelines, [one], entries(time), keep=10)
+        page = await timelines.page(HOME, one, NEWEST, 100)
+        assert page is not None
+        times = [entry.time for entry in page.entries]
+        assert times[:10] == list(range(59, 49, -1))
+        assert times == list(range(59, max(page.floor[0], 0) - 1, -1))
 
-    async def test_a_dropped_one_is_as_if_it_had_never_been(self, timelines: Timelines) -> None:
-        some = owners(3)
-        await built(timelines, some)
-        await timelines.push(HOME, some, entries(1))
-        await timelines.drop(HOME, some[:2])
-        assert await timelines.page(HOME, some[0], NEWEST, 10) is None
-        assert await self.read(timelines, some[2]) == entries(1)
-        await built(timelines, some[:1])
-        assert await self.read(timelines, some[0]) == []
+    async def test_a_build_leaves_only_what_is_above_its_floor(self, timelines: Timelines) -> None:
+        (one,) = owners(1)
+        await built(timelines, [one])
+        await push(timelines, [one], entries(1, 2, 3))
+        build = await timelines.begin(HOME, one)
+        assert build is not None
+        await timelines.finish(HOME, one, build, entries(3)[0].place)
+        assert await self.read(timelines, one) == entries(3)
+        again = await timelines.begin(HOME, one)
+        assert again is not None
+        await push(timelines, [one], entries(1, 2))
+        await timelines.finish(HOME, one, again, EVERYTHING)
+        assert await self.read(timelines, one) == entries(3, 2, 1)
 
-    async def test_owners_on_shards_that_do_not_exist_are_passed_over(self, timelines: Timelines) -> None:
-        assert await timelines.push(HOME, [compose(1, 8_000, 0)], entries(1)) == 0
+    async def test_an_owner_on_a_shard_that_does_not_exist_does_no_harm(self, timelines: Timelines) -> None:
+        await push(timelines, [compose(1, 8_000, 0)], entries(1))
 
     async def test_it_is_healthy(self, timelines: Timelines) -> None:
         assert await timelines.healthy()

@@ -10,7 +10,7 @@ from calotype.infra.ids import shard_of
 from calotype.infra.invalidation import RegionCache, access
 from calotype.infra.shards import Pool, Shards
 from calotype.infra.shards.tickets import current, untracked
-from calotype.infra.timelines.types import Entry, Page, Place
+from calotype.infra.timelines.types import EVERYTHING, Entry, Page, Place
 
 PARTITION = "people"
 """Timelines lie where their owners do."""
@@ -20,6 +20,12 @@ OWNERS_AT_ONCE = 2_000
 
 DROPPED_AT_ONCE = 500
 
+TRIM_EVERY = 16
+"""Entries whose time is a multiple of so many milliseconds have the timelines trimmed that they come into: those are this
+much longer at most, more or less."""
+
+IDLE_S = 30 * 86_400.0
+
 SEEN_AGAIN_MS = 86_400_000
 """That a timeline is read is noted once a day."""
 
@@ -27,20 +33,15 @@ _PUSH = """
 with heads as materialized (
     select h.shard, h.owner from unnest($1::int[], $2::bigint[]) k (shard, owner)
     join timeline_heads h on (h.shard, h.owner) = (k.shard, k.owner) and h.kind = $3
-), added as (
-    insert into timelines
-    select h.shard, h.owner, $3, e.time, e.id, e.source
-    from heads h, unnest($4::bigint[], $5::bigint[], $6::bigint[]) e (time, id, source)
-    on conflict do nothing returning 1
 )
-select count(*) from added
+insert into timelines
+select h.shard, h.owner, $3, e.time, e.id, e.source
+from heads h, unnest($4::bigint[], $5::bigint[], $6::bigint[]) e (time, id, source)
+on conflict do nothing
 """
 _REMOVE = """
-with gone as (
-    delete from timelines t using unnest($1::int[], $2::bigint[]) k (shard, owner), unnest($4::bigint[], $5::bigint[]) e (time, id)
-    where (t.shard, t.owner, t.time, t.id) = (k.shard, k.owner, e.time, e.id) and t.kind = $3 returning 1
-)
-select count(*) from gone
+delete from timelines t using unnest($1::int[], $2::bigint[]) k (shard, owner), unnest($4::bigint[], $5::bigint[]) e (time, id)
+where (t.shard, t.owner, t.time, t.id) = (k.shard, k.owner, e.time, e.id) and t.kind = $3
 """
 _PAGE = """
 select h.floor_time, h.floor_id, h.seen, t.time, t.id, t.source from timeline_heads h left join lateral (
@@ -62,15 +63,19 @@ _SEEN = """
 update timeline_heads set seen = $4 where shard = $1 and owner = $2 and kind = $3
 """
 _BEGIN = """
-insert into timeline_heads values ($1, $2, $3, 1, $4, false, 0, 0, $4)
-on conflict (owner, kind, shard) do update set build = timeline_heads.build + 1, begun = $4, built = false
+insert into timeline_heads values ($1, $2, $3, 1, $4, false, $6, $6, $4)
+on conflict (owner, kind, shard) do update
+set build = timeline_heads.build + 1, begun = $4, built = false, floor_time = $6, floor_id = $6
 where $5 = 0 or (not timeline_heads.built and timeline_heads.begun < $4 - $5)
 returning build
 """
 _FINISH = """
-update timeline_heads set built = true, floor_time = $5, floor_id = $6
+update timeline_heads set built = true,
+    floor_time = greatest(floor_time, $5),
+    floor_id = case when (floor_time, floor_id) < ($5, $6) then $6 else floor_id end
 where shard = $1 and owner = $2 and kind = $3 and build = $4 returning 1
 """
+"""The higher floor, should the timeline have been trimmed meanwhile."""
 _TRIM = """
 with heads as materialized (
     select h.shard, h.owner from unnest($1::int[], $2::bigint[]) k (shard, owner)
@@ -84,21 +89,9 @@ with heads as materialized (
 ), raised as (
     update timeline_heads h set floor_time = f.time, floor_id = f.id from floors f
     where (h.shard, h.owner) = (f.shard, f.owner) and h.kind = $3 and (h.floor_time, h.floor_id) < (f.time, f.id)
-), gone as (
-    delete from timelines t using floors f
-    where (t.shard, t.owner) = (f.shard, f.owner) and t.kind = $3 and (t.time, t.id) < (f.time, f.id) returning 1
 )
-select count(*) from gone
-"""
-_DROP = """
-with gone as (
-    delete from timeline_heads h using unnest($1::int[], $2::bigint[]) k (shard, owner)
-    where (h.shard, h.owner) = (k.shard, k.owner) and h.kind = $3
-), entries as (
-    delete from timelines t using unnest($1::int[], $2::bigint[]) k (shard, owner)
-    where (t.shard, t.owner) = (k.shard, k.owner) and t.kind = $3 returning 1
-)
-select count(*) from entries
+delete from timelines t using floors f
+where (t.shard, t.owner) = (f.shard, f.owner) and t.kind = $3 and (t.time, t.id) < (f.time, f.id)
 """
 _DROP_IDLE = """
 with idle as materialized (
@@ -113,19 +106,26 @@ select * from heads
 
 
 class PostgresTimelines:
-    """See `Timelines`. `cache`: of the region, whose position tells who may be answered by its standby."""
+    """See `Timelines`. `cache`: of the region, whose position tells who may be answered by its standby.
 
-    def __init__(self, shards: Shards, cache: RegionCache | None = None) -> None:
+    A push of an owner without a timeline is passed over. One that nobody has read for `idle_s` seconds is dropped.
+    """
+
+    def __init__(self, shards: Shards, cache: RegionCache | None = None, idle_s: float = IDLE_S) -> None:
         self._shards = shards
         self._cache = cache
+        self._idle_s = idle_s
 
-    async def push(self, kind: int, owners: Sequence[int], entries: Sequence[Entry]) -> int:
-        columns = list(zip(*entries, strict=True))
-        return await self._each(_PUSH, owners, kind, *columns) if columns else 0
+    async def push(self, kind: int, owners: Sequence[int], entries: Sequence[Entry], *, keep: int) -> None:
+        if not entries:
+            return
+        await self._each(_PUSH, owners, kind, *zip(*entries, strict=True))
+        if any(entry.time % TRIM_EVERY == 0 for entry in entries):
+            await self.trim(kind, owners, keep)
 
-    async def remove(self, kind: int, owners: Sequence[int], places: Sequence[Place]) -> int:
-        columns = list(zip(*places, strict=True))
-        return await self._each(_REMOVE, owners, kind, *columns) if columns else 0
+    async def remove(self, kind: int, owners: Sequence[int], places: Sequence[Place]) -> None:
+        if places:
+            await self._each(_REMOVE, owners, kind, *zip(*places, strict=True))
 
     async def page(self, kind: int, owner: int, before: Place, limit: int) -> Page | None:
         return await self._page(_PAGE, kind, owner, before, limit)
@@ -149,21 +149,21 @@ class PostgresTimelines:
 
     async def begin(self, kind: int, owner: int, *, unless_begun_s: float = 0.0) -> int | None:
         pool, shard = self._home(owner)
-        rows = await pool.write(_BEGIN, shard, owner, kind, _now_ms(), int(unless_begun_s * 1000))
+        rows = await pool.write(
+            _BEGIN, shard, owner, kind, _now_ms(), int(unless_begun_s * 1000), EVERYTHING[0]
+        )
         return rows[0][0] if rows else None
 
     async def finish(self, kind: int, owner: int, build: int, floor: Place) -> bool:
         pool, shard = self._home(owner)
         return bool(await pool.write(_FINISH, shard, owner, kind, build, floor[0], floor[1]))
 
-    async def trim(self, kind: int, owners: Sequence[int], keep: int) -> int:
-        return await self._each(_TRIM, owners, kind, keep)
+    async def trim(self, kind: int, owners: Sequence[int], keep: int) -> None:
+        """Keep the newest entries of each, and raise the floor to the last of them."""
+        await self._each(_TRIM, owners, kind, keep)
 
-    async def drop(self, kind: int, owners: Sequence[int]) -> None:
-        await self._each(_DROP, owners, kind)
-
-    async def drop_idle(self, unseen_s: float) -> int:
-        before = _now_ms() - int(unseen_s * 1000)
+    async def drop_idle(self) -> int:
+        before = _now_ms() - int(self._idle_s * 1000)
         dropped = 0
         for pool in self._pools():
             while rows := await pool.write(_DROP_IDLE, before, DROPPED_AT_ONCE):
@@ -180,14 +180,14 @@ class PostgresTimelines:
     def _pools(self) -> list[Pool]:
         return list(dict.fromkeys(self._shards.routes(PARTITION).values()))
 
-    async def _each(self, sql: str, owners: Sequence[int], *arguments: object) -> int:
-        """Run a statement for the owners on each server, all servers at once; the sum of what it counted."""
+    async def _each(self, sql: str, owners: Sequence[int], *arguments: object) -> None:
+        """Run a statement for the owners on each server, all servers at once."""
         batches = [
             pool.write(sql, [shard_of(owner) for owner in some], some, *map(_array, arguments))
             for pool, all_of_them in self._by_pool(owners).items()
             for some in _batches(sorted(all_of_them))
         ]
-        return sum(rows[0][0] for rows in await asyncio.gather(*batches))
+        await asyncio.gather(*batches)
 
     def _by_pool(self, owners: Sequence[int]) -> Mapping[Pool, list[int]]:
         by_pool: dict[Pool, list[int]] = {}

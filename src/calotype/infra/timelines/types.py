@@ -39,15 +39,16 @@ class Page(NamedTuple):
 class Timelines(Protocol):
     """Raises `Unavailable` when the engine does not answer within the deadline. Every call may be repeated.
 
-    An owner has a timeline from `begin` to `drop`. Entries pushed to others need not be kept.
+    An owner has a timeline from `begin` on, until nobody has read it for long. Entries pushed to others need not be kept.
     """
 
-    async def push(self, kind: int, owners: Sequence[int], entries: Sequence[Entry]) -> int:
-        """Add each entry to each owner's timeline; how many entries were new. Durable when it returns."""
+    async def push(self, kind: int, owners: Sequence[int], entries: Sequence[Entry], *, keep: int) -> None:
+        """Add each entry to each owner's timeline, of which the newest `keep` entries stay at least. Durable when it
+        returns."""
         ...
 
-    async def remove(self, kind: int, owners: Sequence[int], places: Sequence[Place]) -> int:
-        """Take entries out again; how many were there."""
+    async def remove(self, kind: int, owners: Sequence[int], places: Sequence[Place]) -> None:
+        """Take entries out again."""
         ...
 
     async def page(self, kind: int, owner: int, before: Place, limit: int) -> Page | None:
@@ -68,16 +69,8 @@ class Timelines(Protocol):
         """All entries from `floor` on have been pushed; False when another build has begun meanwhile."""
         ...
 
-    async def trim(self, kind: int, owners: Sequence[int], keep: int) -> int:
-        """Keep the newest entries of each, and raise the floor; how many entries went."""
-        ...
-
-    async def drop(self, kind: int, owners: Sequence[int]) -> None:
-        """Forget these timelines."""
-        ...
-
-    async def drop_idle(self, unseen_s: float) -> int:
-        """Forget the timelines that nobody has read for so long; how many."""
+    async def drop_idle(self) -> int:
+        """Forget the timelines that have been idle for long, where they do not go by themselves; how many."""
         ...
 
     async def healthy(self) -> bool: ...

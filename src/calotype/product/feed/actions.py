@@ -24,9 +24,6 @@ FOLLOWERS_AT_ONCE = 2_000
 PAGES_A_RUN = 10
 """One run of a job pushes to so many times `FOLLOWERS_AT_ONCE`; the rest is another job's."""
 
-TRIM_EVERY = 16
-"""One post in so many has the timelines trimmed that it comes into: they are this much longer at most."""
-
 
 class InverseMissing(Unavailable):
     """The follower is not in the list of followers yet: whoever posts now would miss them."""
@@ -56,10 +53,7 @@ async def fan_out(
         return None
     for _ in range(PAGES_A_RUN):
         page = await fresh.assoc_range(FOLLOWED_BY, entry.source, 0, FOLLOWERS_AT_ONCE, before=after)
-        owners = [edge.id2 for edge in page]
-        await timelines.push(HOME, owners, [entry])
-        if (entry.id >> 23) % TRIM_EVERY == 0:
-            await timelines.trim(HOME, owners, kept)
+        await timelines.push(HOME, [edge.id2 for edge in page], [entry], keep=kept)
         if len(page) < FOLLOWERS_AT_ONCE:
             return None
         after = page[-1].cursor
@@ -124,7 +118,7 @@ async def build(graph: Graph, timelines: Timelines, owner: int, *, kept: int) ->
     authors = [edge.id2 for edge in await fresh.assoc_range(FOLLOWS, owner, 0, LIST_LIMIT)]
     entries = await newest(fresh, authors, kept + 1)
     if entries:
-        await timelines.push(HOME, [owner], entries[:kept])
+        await timelines.push(HOME, [owner], entries[:kept], keep=kept)
     await timelines.finish(
         HOME, owner, number, entries[kept - 1].place if len(entries) > kept else EVERYTHING
     )
