@@ -38,10 +38,12 @@ class RunningRing:
         self.processes[at].kill()
         self.processes[at].wait()
 
-    def start(self, at: int) -> None:
-        node = self.ring.nodes[at]
-        self.processes[at] = start_node(node, self.log)
-        node.wait_until_ready(self.processes[at])
+    def restart_dead(self) -> None:
+        """Start those that were killed, and return when they answer."""
+        for at, node in enumerate(self.ring.nodes):
+            if self.processes[at].poll() is not None:
+                self.processes[at] = start_node(node, self.log)
+                node.wait_until_ready(self.processes[at])
 
 
 @contextmanager

@@ -51,7 +51,7 @@ async def _log_in(ring: Ring, user: str, password: str, *, patience_s: float) ->
     nodes = Nodes(tuple(ring.addresses), ring.cql_port, user, password)
     until = time.monotonic() + patience_s
     while True:
-        with contextlib.suppress(errors.CassException, TimeoutError):
+        with contextlib.suppress(errors.CassException):
             return await connect(nodes, keyspace=False)
         if time.monotonic() >= until:
             return None

@@ -24,7 +24,7 @@ async def migrate(nodes: Nodes, replicas: int) -> list[str]:
     `CassandraUnavailable`."""
     try:
         session = await connect(nodes, keyspace=False)
-    except (errors.CassException, TimeoutError) as error:
+    except errors.CassException as error:
         raise CassandraUnavailable(
             f"Cassandra at {', '.join(nodes.hosts)} port {nodes.port} cannot be reached: {error}"
         ) from error

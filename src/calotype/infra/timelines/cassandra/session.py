@@ -33,6 +33,9 @@ ATTEMPTS = 3
 ATTEMPT_S = 2.0
 """For the answer to one sending of a statement; a second node is asked much earlier."""
 
+PREPARE_ATTEMPTS = 4
+PREPARE_S = 0.4
+
 SECOND_NODE_AFTER_MS = 150
 """Several times the slowest answers of a node that is well, and less than anybody notices."""
 
@@ -44,6 +47,7 @@ FAILURES_UNTIL_REFUSED = 4
 REFUSED_S = 0.5
 
 _AGAIN = (
+    TimeoutError,
     errors.CassErrorLibRequestTimedOut,
     errors.CassErrorLibNoStreams,
     errors.CassErrorLibRequestQueueFull,
@@ -84,13 +88,16 @@ class Session:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[acsylla.Session] | None = None
         self._session: acsylla.Session | None = None
         self._prepared: dict[str, acsylla.PreparedStatement] = {}
         self._failures = 0
         self._refused_until = 0.0
 
     async def close(self) -> None:
+        if self._connecting is not None:
+            with contextlib.suppress(errors.CassException):
+                self._session = await self._connecting
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -136,25 +143,44 @@ class Session:
             raise CassandraUnavailable(f"Cassandra at {self._named()} has not answered lately")
         session = self._session or await self._connect()
         prepared = self._prepared.get(cql) or await self._prepare(session, cql)
-        statement = prepared.bind(values, timeout=min(ATTEMPT_S, remaining_s()) or 0.001)
+        statement = prepared.bind(values)
         statement.set_is_idempotent(idempotent)
-        result = await session.execute(statement)
+        # Not the driver's own timer: it does not end a statement whose connections are all being lost.
+        async with asyncio.timeout(min(ATTEMPT_S, remaining_s())):
+            result = await session.execute(statement)
         self._failures = 0
         return [row.as_tuple() for row in result.all()] if result.count() else []
 
     async def _prepare(self, session: acsylla.Session, cql: str) -> acsylla.PreparedStatement:
-        prepared = self._prepared[cql] = await session.create_prepared(
-            cql, timeout=min(ATTEMPT_S, remaining_s())
-        )
-        return prepared
+        """By one node, the next one if it does not answer: the driver asks no second node for this."""
+        for _ in range(PREPARE_ATTEMPTS):
+            try:
+                async with asyncio.timeout(min(PREPARE_S, remaining_s())):
+                    prepared = await session.create_prepared(cql)
+            except TimeoutError as error:
+                failed = error
+            else:
+                self._prepared[cql] = prepared
+                return prepared
+        raise failed
 
     async def _connect(self) -> acsylla.Session:
-        async with self._connecting:
-            if self._session is None:
-                self._session = await connect(self._nodes)
-            return self._session
+        """The one attempt that all wait for. It goes on when they give up: the driver never returns from an attempt that
+        is cancelled."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(connect(self._nodes))
+        attempt = self._connecting
+        try:
+            async with asyncio.timeout(remaining_s()):
+                self._session = await asyncio.shield(attempt)
+        except TimeoutError:
+            raise CassandraUnavailable(f"Cassandra at {self._named()} cannot be reached in time") from None
+        finally:
+            if attempt.done() and self._connecting is attempt:
+                self._connecting = None
+        return self._session
 
-    def _failed(self, error: errors.CassException) -> CassandraUnavailable:
+    def _failed(self, error: Exception) -> CassandraUnavailable:
         """What callers are told; and, after several of it, that it is no use to ask for a while."""
         self._failures += 1
         if self._failures >= FAILURES_UNTIL_REFUSED:
@@ -166,7 +192,7 @@ class Session:
 
 
 async def connect(nodes: Nodes, *, keyspace: bool = True) -> acsylla.Session:
-    """A session of the driver's own; raises its `CassException`."""
+    """A session of the driver's own; raises its `CassException` after `CONNECT_S` for each node. Must not be cancelled."""
     cluster = acsylla.create_cluster(
         list(nodes.hosts),
         port=nodes.port,
@@ -180,15 +206,15 @@ async def connect(nodes: Nodes, *, keyspace: bool = True) -> acsylla.Session:
         heartbeat_interval_sec=2,
         idle_timeout_sec=6,
         speculative_execution_policy=acsylla.SpeculativeExecutionPolicy(SECOND_NODE_AFTER_MS, 2),
-        log_level="error",
+        prepare_on_all_hosts=False,
+        log_level="critical",
         application_name="calotype",
     )
-    async with asyncio.timeout(CONNECT_S * 2):
-        return await cluster.create_session(keyspace=nodes.keyspace if keyspace else None)
+    return await cluster.create_session(keyspace=nodes.keyspace if keyspace else None)
 
 
-def _sentence(error: errors.CassException) -> str:
+def _sentence(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no node answers within the deadline"
     said = str(error).strip() or type(error).__name__
-    with contextlib.suppress(AttributeError):
-        said = f"{type(error).__name__.removeprefix('CassError')}: {said}"
-    return said.splitlines()[0][:300]
+    return f"{type(error).__name__.removeprefix('CassError')}: {said}".splitlines()[0][:300]
