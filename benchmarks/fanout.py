@@ -29,6 +29,7 @@ from calotype.infra.tao import START, Edge, Graph
 from calotype.infra.timelines import EVERYTHING, Entry, PostgresTimelines
 
 ROUNDS = 5
+KEPT = 800
 POSTS = 10
 FOLLOWERS = 10_000
 BATCH = 2_000
@@ -95,7 +96,6 @@ async def _measure(bench: BenchSite, followers: int, rounds: int) -> tuple[dict[
             BARE: _bare(prepared, author),
         }
         costs = await _interleaved(bench, cases, len(owners), rounds)
-        await timelines.drop(HOME, owners)
         return costs, str(await connection.fetchval("show server_version"))
 
 
@@ -123,7 +123,7 @@ def _push(timelines: PostgresTimelines, author: int, owners: Sequence[int]) -> C
     async def push() -> None:
         number = next(_numbers)
         for start in range(0, len(owners), BATCH):
-            await timelines.push(HOME, owners[start : start + BATCH], [Entry(number, number, author)])
+            await timelines.push(HOME, owners[start : start + BATCH], [Entry(number, number, author)], keep=KEPT)
 
     return push
 
@@ -138,7 +138,7 @@ def _fan_out(graph: Graph, timelines: PostgresTimelines, author: int) -> Case:
         post = await graph.obj_add(Post(author=author, photos=[]), shard=shard_of(author))
         entry = Entry(next(_numbers), post.id, author)
         done = await actions.fan_out(
-            graph, timelines, entry, START, pulled_from=1 << 30, when_pulled=never, kept=800
+            graph, timelines, entry, START, pulled_from=1 << 30, when_pulled=never, kept=KEPT
         )
         assert done is None
 

@@ -10,8 +10,8 @@ from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
 
-from calotype.cli.engines import can_install
 from calotype.cli.places import checkout
+from calotype.cli.test_engines import can_install
 from calotype.std.errors import CalotypeError
 
 LOCK = "requirements-bench.lock"

@@ -50,8 +50,7 @@ class RunningRing:
 def running_ring(directory: Path, size: int = 3) -> Iterator[RunningRing]:
     """In a new directory under this one, ended with the block (20 s to start)."""
     root = Path(tempfile.mkdtemp(dir=directory))
-    cql, storage, _ = free_ports(3, 18_000 + os.getpid() % 3_000)
-    ring = Ring(root, tools(), size, cql, storage)
+    ring = Ring(root, tools(), size, _three_ports())
     running = RunningRing(ring, root / "output", start_ring(ring, root / "output"))
     try:
         asyncio.run(_prepare(ring))
@@ -60,6 +59,14 @@ def running_ring(directory: Path, size: int = 3) -> Iterator[RunningRing]:
         for process in running.processes:
             process.kill()
             process.wait()
+
+
+def _three_ports() -> int:
+    """The first of three that are free and follow each other."""
+    first = 18_000 + os.getpid() % 3_000
+    while free_ports(3, first) != [first, first + 1, first + 2]:
+        first += 3
+    return first
 
 
 async def _prepare(ring: Ring) -> None:

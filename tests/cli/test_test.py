@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from calotype.cli import engines
+from calotype.cli import test_engines
 from calotype.cli.test import Counts, _without, read_counts
 from tests.running_site import SOURCE
 
@@ -27,8 +27,8 @@ def test_expected_to_fail(): assert False
 """
 
 
-def engine(name: str, marker: str) -> engines.Engine:
-    return engines.Engine(name, marker, name.lower(), "install it", lambda: False)
+def engine(name: str, marker: str) -> test_engines.Engine:
+    return test_engines.Engine(name, marker, name.lower(), "install it", lambda: False)
 
 
 def test_the_counts_are_those_of_pytest(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_browser_elsewhere_can_be_named(tmp_path: Path, monkeypatch: pytest.Mo
     browser.write_text("#!/bin/sh\n")
     browser.chmod(0o755)
     monkeypatch.setenv("CALOTYPE_CHROMIUM", str(browser))
-    assert engines.chromium() == str(browser)
+    assert test_engines.chromium() == str(browser)
 
 
 @pytest.mark.parametrize(("required", "status", "said"), [("1", 1, "FAILED"), ("", 0, "left out")])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from calotype.cli import engines
+from calotype.cli import test_engines
 from tests.running_site import RunningSite, running_site
 from tests.site import root
 
@@ -34,7 +34,7 @@ def site() -> Iterator[RunningSite]:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """For one module: while it is open Playwright keeps an event loop running, in which no async test could run."""
-    path = engines.chromium()
+    path = test_engines.chromium()
     if path is None:
         message = "Chromium is not installed: apt-get install chromium"
         if os.environ.get("CALOTYPE_REQUIRE_ENGINES") == "1":

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from calotype.cli import site_processes, site_regions, site_setup
+from calotype.cli import site_processes, site_regions, site_setup, state
 from calotype.cli.places import Places
 from calotype.cli.progress import Progress
 from calotype.cli.site_regions import RegionHere
 from calotype.cli.site_setup import Wanted
 from calotype.cli.supervisor import ChildSpec, Supervisor, all_of
 from calotype.config.site import Site
+from calotype.infra.engines.cassandra import Ring, fetch, fetched
 
 
 async def provide_databases(
@@ -28,7 +29,8 @@ async def provide_databases(
         site = site_setup.follow_moved_data(places, known)
     site = await supervisor.unless_stopped(asyncio.to_thread(site_regions.arrange, places, site, wanted))
     await supervisor.unless_stopped(asyncio.to_thread(site_setup.create_databases, site))
-    return await supervisor.unless_stopped(asyncio.to_thread(site_setup.use_broker, places, site, wanted))
+    site = await supervisor.unless_stopped(asyncio.to_thread(site_setup.use_broker, places, site, wanted))
+    return await supervisor.unless_stopped(asyncio.to_thread(site_setup.use_timelines, places, site, wanted))
 
 
 async def serve(
@@ -38,6 +40,8 @@ async def serve(
     supervisor.serves([region.state() for region in regions])
     first = regions[0]
     await _start_memcached(supervisor, regions, shown)
+    if first.site.cassandra is not None and first.site.cassandra.embedded:
+        await start_ring(supervisor, site_setup.ring(places), shown, running=engine_runs(places, "cassandra"))
     await _start_standbys(supervisor, regions, shown)
     told = site_processes.environment(places, first.site, first.name)
     await supervisor.run(site_processes.prepare(told, demo=demo))
@@ -75,6 +79,26 @@ async def _start_memcached(supervisor: Supervisor, regions: Sequence[RegionHere]
     if servers:
         with shown.step(f"starting {', '.join(server.name for server in servers)}"):
             await supervisor.start(*[site_processes.memcached(server) for server in servers])
+
+
+def engine_runs(places: Places, name: str) -> bool:
+    """Whether `calotype engines start` runs it beside the site."""
+    return state.supervisor(places.engine(name)) is not None
+
+
+async def start_ring(supervisor: Supervisor, ring: Ring, shown: Progress, *, running: bool = False) -> None:
+    """Fetch Cassandra if need be, start its nodes unless they run, and give them their log-in."""
+    # What follows needs the driver, an extra of the package.
+    from calotype.infra.timelines.cassandra.login import secure
+
+    if not fetched(ring.tools):
+        with shown.step("fetching Cassandra (66 MB)"):
+            log = ring.root / "maven.log"
+            await supervisor.unless_stopped(asyncio.to_thread(fetch, ring.tools, log))
+    if not running:
+        with shown.step(f"starting {', '.join(node.name for node in ring.nodes)}"):
+            await supervisor.start(*site_processes.cassandra(ring))
+    await supervisor.unless_stopped(secure(ring))
 
 
 async def _start_standbys(supervisor: Supervisor, regions: Sequence[RegionHere], shown: Progress) -> None:

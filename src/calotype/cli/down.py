@@ -33,13 +33,18 @@ def down(places: Places) -> None:
     Returns when all of it has ended. If nothing runs, it says so, ends what a killed supervisor may have left
     behind, and succeeds.
     """
+    stop(places, "Calotype")
+
+
+def stop(places: Places, name: str) -> None:
+    """Stop what a supervisor runs, or end what one left; say so."""
     process = state.supervisor(places)
     if process is not None:
         _stop(places, process)
     elif places.run.is_dir():
-        _clean_up(places)
+        _clean_up(places, name)
     else:
-        click.echo(f"Calotype is not running (data {places.data}).")
+        click.echo(f"{name} is not running (data {places.data}).")
 
 
 def _stop(places: Places, process: Process) -> None:
@@ -60,15 +65,15 @@ def _show(said: Follower) -> None:
         click.echo(re.sub(r"^\d{4}-\d\d-\d\dT[\d:]+Z ", "", line))
 
 
-def _clean_up(places: Places) -> None:
+def _clean_up(places: Places, name: str) -> None:
     lock = state.take_lock(places)
     if lock is None:  # somebody is just starting it; that is theirs to stop
-        click.echo("Calotype is being started or stopped by another process; nothing was done.")
+        click.echo(f"{name} is being started or stopped by another process; nothing was done.")
         return
     with lock:
         ended = end_leftovers(places, Plain())
     click.echo(
         f"ended {ended} processes that were left behind"
         if ended
-        else f"Calotype is not running (data {places.data})."
+        else f"{name} is not running (data {places.data})."
     )

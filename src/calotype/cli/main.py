@@ -46,6 +46,7 @@ COMMANDS = {
     "invalidator": Entry(
         "calotype.cli.invalidator:invalidator", "Outdate a region's cache by a commit log (`up` runs them)."
     ),
+    "engines": Entry("calotype.cli.engines:engines", "Start and stop Cassandra or S3 beside the site."),
     "jobs": Entry("calotype.cli.jobs:jobs", "Background jobs: what waits, what failed, try it again."),
     "worker": Entry("calotype.cli.worker:worker", "Run background jobs of a queue (`up` runs one of each)."),
     "relay": Entry("calotype.cli.relay:relay", "Deliver the outboxes of all shards (`up` runs it)."),
@@ -74,6 +75,7 @@ Environment, each the same as the option of `up`:
   CALOTYPE_WORKERS    web processes (default: one fewer than the cores)
   CALOTYPE_POSTGRES   DSNs of existing servers, separated by spaces
   CALOTYPE_BROKER     amqp:// of RabbitMQ, for background jobs (kept)
+  CALOTYPE_TIMELINES  postgres or cassandra, for the feeds (kept)
   CALOTYPE_REGIONS    how many regions this machine plays, 1 or 2 (kept)
 \b
 And of the program that starts this one:

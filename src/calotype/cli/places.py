@@ -65,6 +65,10 @@ class Places:
     def cluster(self, name: str) -> Path:
         return self.data / "pg" / name
 
+    def engine(self, name: str) -> Places:
+        """Of an engine that `calotype engines` runs beside the site: it has a supervisor of its own."""
+        return Places(self.data / "engines" / name)
+
     @property
     def memcached(self) -> Path:
         """Where the sockets of the embedded memcached servers lie."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from calotype.cli.bars import Bar
+
+if TYPE_CHECKING:
+    from calotype.config.site import Cassandra
 
 
 @click.command()
@@ -29,6 +33,8 @@ def prepare(demo: bool) -> None:
 
     asyncio.run(_shards())
     install_broker(control_dsn(settings.SITE))
+    if settings.SITE.cassandra is not None:
+        asyncio.run(_timelines(settings.SITE.cassandra))
     for alias in settings.DATABASES:
         _migrate(alias)
     _collect_static(settings.DATA)
@@ -82,6 +88,14 @@ async def _shards() -> None:
     )
     with Bar("logical shards") as bar:
         await migrate(placement, site.servers, bar.update)
+
+
+async def _timelines(cassandra: Cassandra) -> None:
+    from calotype.config.wiring import nodes
+    from calotype.infra.timelines.cassandra import migrate
+
+    for name in await migrate(nodes(cassandra), cassandra.replicas):
+        print(f"migrated the timelines in Cassandra to {name}", flush=True)
 
 
 async def _demo(data: Path) -> None:

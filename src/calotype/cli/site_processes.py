@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from calotype.cli.health import probe
@@ -17,6 +17,7 @@ from calotype.cli.places import Places, checkout
 from calotype.cli.process import working_in
 from calotype.cli.supervisor import ChildSpec
 from calotype.config.site import FIRST_REGION, Site, Web
+from calotype.infra.engines.cassandra import Node, Ring
 from calotype.infra.engines.memcached import Memcached
 from calotype.infra.engines.postgres import Cluster, as_nobody
 from calotype.infra.engines.standby import Standby
@@ -33,6 +34,9 @@ STATIC_EXPIRES_S = 365 * 24 * 3600
 
 COPIED_WITHIN_S = 3600.0
 """A standby is made by copying its primary, however large that is."""
+
+NODES_READY_WITHIN_S = 180.0
+"""Three nodes at once on two cores take 15 s; on a machine that is busy, longer."""
 
 WORKERS_END_WITHIN_S = 10
 """Less than the supervisor's own patience, so that Granian ends its workers itself."""
@@ -91,6 +95,23 @@ def memcached(server: Memcached) -> ChildSpec:
         return await asyncio.to_thread(server.ready)
 
     return ChildSpec(server.name, [*dying_with_us(signal.SIGTERM), *server.command()], ready=ready)
+
+
+def cassandra(ring: Ring) -> list[ChildSpec]:
+    """All nodes; to be started together. The jars must have been fetched."""
+
+    def ready(node: Node) -> Callable[[], Awaitable[bool]]:
+        return lambda: asyncio.to_thread(node.ready)
+
+    return [
+        ChildSpec(
+            node.name,
+            [*dying_with_us(signal.SIGTERM), *node.command()],
+            ready=ready(node),
+            ready_within_s=NODES_READY_WITHIN_S,
+        )
+        for node in ring.nodes
+    ]
 
 
 def invalidators(site: Site, told: Mapping[str, str], suffix: str = "") -> list[ChildSpec]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from calotype.cli.places import Places
+from calotype.cli.places import Places, tools
 from calotype.cli.site_processes import clusters, default_workers
-from calotype.config.site import FILE, ConfigInvalid, Site, Web, new_secret, read, save
+from calotype.config.site import FILE, Cassandra, ConfigInvalid, Site, Web, new_secret, read, save
+from calotype.infra.engines.cassandra import USER, Ring
+from calotype.infra.engines.cassandra import made as made_ring
 from calotype.infra.engines.postgres import Cluster
 from calotype.std.errors import CalotypeError
 
@@ -37,6 +40,7 @@ class Wanted:
     postgres: tuple[str, ...] = ()
     regions: int | None = None
     broker: str | None = None
+    timelines: Literal["postgres", "cassandra"] | None = None
 
 
 def existing(places: Places) -> Site | None:
@@ -114,6 +118,39 @@ def use_broker(places: Places, site: Site, wanted: Wanted) -> Site:
         )
     save(places.data, chosen)
     return chosen
+
+
+def use_timelines(places: Places, site: Site, wanted: Wanted) -> Site:
+    """Write what keeps the timelines into the file. Those of before are left: they repeat what the graph says, and expire.
+
+    Raises `CassandraUnusable` for a ring that cannot be made.
+    """
+    if wanted.timelines is None:
+        embedded = site.cassandra is not None and site.cassandra.embedded
+        chosen = _with_ring(site, ring(places)) if embedded else site
+    elif wanted.timelines == "postgres":
+        chosen = msgspec.structs.replace(site, cassandra=None)
+    elif site.cassandra is not None and not site.cassandra.embedded:
+        chosen = site
+    else:
+        chosen = _with_ring(site, ring(places))
+    if chosen != site:
+        save(places.data, chosen)
+    return chosen
+
+
+def ring(places: Places) -> Ring:
+    """The site's own Cassandra: what `calotype engines start cassandra` has made, else one node."""
+    root = places.engine("cassandra").data
+    return made_ring(root, tools()) or Ring(root, tools())
+
+
+def _with_ring(site: Site, ring: Ring) -> Site:
+    ring.initialise()
+    cassandra = Cassandra(
+        tuple(ring.addresses), ring.port, USER, ring.password, replicas=ring.size, embedded=True
+    )
+    return msgspec.structs.replace(site, cassandra=cassandra)
 
 
 def socket_parameter(dsn: str) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import click
 
-from calotype.cli import engines
+from calotype.cli import test_engines
 from calotype.cli.bench import benchmark_module
 from calotype.cli.check import run_checks
 from calotype.cli.log_files import last_lines
@@ -76,16 +76,16 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     sys.exit(0 if ok else 1)
 
 
-def _provide_engines() -> list[engines.Engine]:
+def _provide_engines() -> list[test_engines.Engine]:
     """Install what is missing, where that is possible; returns what still is."""
-    lacking = engines.missing()
-    if lacking and engines.can_install():
+    lacking = test_engines.missing()
+    if lacking and test_engines.can_install():
         names = ", ".join(engine.package for engine in lacking)
         log = Path(tempfile.gettempdir()) / f"calotype-apt-{os.getpid()}.log"
         print(f"installing {names} (log: {log}) ...", flush=True)
-        if not engines.install(lacking, log):
+        if not test_engines.install(lacking, log):
             print("\n".join(last_lines(log, 10)))
-        lacking = engines.missing()
+        lacking = test_engines.missing()
     for engine in lacking:
         print(
             f"missing: {engine.name}, so the tests marked `{engine.marker}` are left out. {_how_to_get(engine)}"
@@ -96,18 +96,18 @@ def _provide_engines() -> list[engines.Engine]:
 def _provide_baselines() -> bool:
     """What the benchmarks compare with, where it can be installed; whether it is here. Their tests are skipped without."""
     try:
-        if engines.can_install():
+        if test_engines.can_install():
             benchmark_module("requirements").ensure()
     except CalotypeError as error:
         print(f"missing: baselines of the benchmarks, so their tests are left out. {error.message}")
     return not benchmark_module("requirements").missing()
 
 
-def _how_to_get(engine: engines.Engine) -> str:
+def _how_to_get(engine: test_engines.Engine) -> str:
     return f"Debian, Ubuntu: apt install {engine.package}; elsewhere: {engine.elsewhere}"
 
 
-def _without(lacking: list[engines.Engine], arguments: Sequence[str]) -> list[str]:
+def _without(lacking: list[test_engines.Engine], arguments: Sequence[str]) -> list[str]:
     """The arguments of pytest, without the groups whose engines are missing. A `-m` of the caller is kept as it is."""
     left_out = " and ".join(f"not {marker}" for marker in dict.fromkeys(engine.marker for engine in lacking))
     if not left_out or any(argument == "-m" or argument.startswith("-m=") for argument in arguments):

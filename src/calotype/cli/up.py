@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import click
 
 from calotype.cli import site_processes, site_regions, site_setup, state
+from calotype.cli.background import in_background
 from calotype.cli.bring_up import provide_databases, serve
 from calotype.cli.leftovers import end_leftovers
-from calotype.cli.log_files import Follower, append, size
+from calotype.cli.log_files import append
 from calotype.cli.options import data_option
 from calotype.cli.places import Places
 from calotype.cli.port import require_free
@@ -27,6 +26,8 @@ from calotype.cli.site_setup import Wanted
 from calotype.cli.supervisor import Stopped, Supervisor
 from calotype.config.site import Site, Web
 from calotype.std.errors import CalotypeError
+
+HOW_TO_SEE = "`./calotype status`, `./calotype logs`, `./calotype down`"
 
 DEMO_LOGIN = ("jan", "contemplative")
 
@@ -74,6 +75,13 @@ class DataUnusable(CalotypeError):
     help="amqp:// of a RabbitMQ that carries background jobs; `embedded`: they lie in PostgreSQL. Kept for later starts."
     " [env: CALOTYPE_BROKER; default: embedded]",
 )
+@click.option(
+    "--timelines",
+    envvar="CALOTYPE_TIMELINES",
+    type=click.Choice(["postgres", "cassandra"]),
+    help="What keeps the feeds: the servers of their owners, or a Cassandra that is fetched and started here (0.8 GB a"
+    " node). Kept for later starts. [env: CALOTYPE_TIMELINES; default: postgres]",
+)
 @click.option("--demo/--no-demo", default=True, help="Whether the first start loads demo people and photos.")
 @click.option("--detach", is_flag=True, help="Return when the site is healthy, and leave it running.")
 @click.option("--daemon", is_flag=True, hidden=True)
@@ -85,6 +93,7 @@ def up(
     postgres: tuple[str, ...],
     regions: int | None,
     broker: str | None,
+    timelines: Literal["postgres", "cassandra"] | None,
     demo: bool,
     detach: bool,
     daemon: bool,
@@ -93,7 +102,7 @@ def up(
 
     The first start makes the data directory: two PostgreSQL clusters, the file calotype.toml, demo people. Later
     starts find it. --host, --port and --workers given later hold for that run; to keep them, change calotype.toml.
-    --regions and --broker are kept; with 1 region again, what the second had is removed. A process that crashes is started again. If the site already runs, this says where.
+    --regions, --broker and --timelines are kept; with 1 region again, what the second had is removed. A process that crashes is started again. If the site already runs, this says where.
 
     \b
     Examples:
@@ -101,15 +110,20 @@ def up(
       ./calotype up --detach --port 9000
       ./calotype up --data /srv/photos --host 0.0.0.0 --no-demo
       ./calotype up --regions 2
+      ./calotype up --timelines cassandra
       ./calotype up --broker amqp://calotype:secret@queue1/
       ./calotype up --postgres postgresql://calotype:secret@db1/ --postgres postgresql://calotype:secret@db2/
     """
-    wanted = Wanted(host, port, workers, postgres, regions, broker)
+    wanted = Wanted(host, port, workers, postgres, regions, broker, timelines)
     _make(places)
     if state.supervisor(places) is not None:
         _say_running(places)
     elif detach:
-        sys.exit(_detach(places, wanted, demo=demo))
+        sys.exit(
+            in_background(
+                places, "up", _arguments(places, wanted, demo=demo), _with_servers(wanted), HOW_TO_SEE
+            )
+        )
     else:
         _run(places, wanted, demo=demo, shown=None if daemon else progress())
 
@@ -203,53 +217,13 @@ def _announcement(places: Places, regions: Sequence[RegionHere]) -> list[str]:
 # --- Detached ----------------------------------------------------------------------------------------------------------
 
 
-def _detach(places: Places, wanted: Wanted, *, demo: bool) -> int:
-    """Start a supervisor in a session of its own, show what it says until it is up; the exit status."""
-    path = places.log("supervisor")
-    said = Follower(path, size(path))
-    with path.open("ab") as log:
-        daemon = subprocess.Popen(
-            [*site_processes.OURSELVES, "up", "--daemon", *_arguments(places, wanted, demo=demo)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=places.data,
-            env=_with_servers(wanted),
-            start_new_session=True,
-        )
-    try:
-        return _watch(places, daemon, said)
-    except KeyboardInterrupt:
-        click.echo("stopping")
-        daemon.terminate()
-        daemon.wait()
-        return 130
-
-
-def _watch(places: Places, daemon: subprocess.Popen[bytes], said: Follower) -> int:
-    while True:
-        ended = daemon.poll()  # asked first: what it said last is then there to be read
-        known = state.read(places)
-        for line in said.new_lines():
-            click.echo(re.sub(r"^\d{4}-\d\d-\d\dT[\d:]+Z ", "", line))
-        if ended is not None:
-            if ended != 0:
-                click.echo(f"calotype: it did not start; its log is {places.log('supervisor')}", err=True)
-            return 1 if ended else 0
-        if known is not None and known.supervisor.pid == daemon.pid and known.phase == "running":
-            click.echo(
-                "It runs in the background: `./calotype status`, `./calotype logs`, `./calotype down`."
-            )
-            return 0
-        time.sleep(0.05)
-
-
 def _arguments(places: Places, wanted: Wanted, *, demo: bool) -> Sequence[str]:
     said = {
         "--host": wanted.host,
         "--port": wanted.port,
         "--workers": wanted.workers,
         "--regions": wanted.regions,
+        "--timelines": wanted.timelines,
     }
     arguments = [f"--data={places.data}", "--demo" if demo else "--no-demo"]
     return arguments + [f"{option}={value}" for option, value in said.items() if value is not None]

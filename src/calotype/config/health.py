@@ -1,17 +1,19 @@
 """`GET /healthz`: whether each engine answers, as JSON; 200 when all do that are needed, 503 otherwise.
 
-Without memcached every page works, only slower: it is named, and changes nothing else.
+Without memcached or what keeps the timelines every page works, only slower: that is 200, and `degraded` for timelines.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Iterable
 from typing import Literal
 
 import msgspec
 from django.http import HttpResponse
 
 from calotype.std.deadline import deadline
+from calotype.std.together import together
 from calotype.web.pages import json
 from calotype.web.request import SiteRequest
 
@@ -19,6 +21,7 @@ State = Literal["up", "down", "absent"]
 
 PROBE_SECONDS = 2.0
 MEMCACHED = "memcached"
+TIMELINES = "timelines"
 
 
 class Health(msgspec.Struct):
@@ -36,12 +39,17 @@ async def healthz(request: SiteRequest) -> HttpResponse:
         if pool.standby is not None
     }
     with deadline(PROBE_SECONDS):
-        answers = await asyncio.gather(*probes.values())
+        answers, timely = await together(_all(probes.values()), site.timelines.healthy())
         cached: State = "absent" if site.cache is None else _state(await site.cache.cache.healthy())
     engines = {name: _state(up) for name, up in zip(probes, answers, strict=True)}
     down = "down" in engines.values()
+    engines[TIMELINES] = _state(timely)
     engines[MEMCACHED] = cached
-    return json(Health("degraded" if down else "ok", engines), status=503 if down else 200)
+    return json(Health("ok" if timely and not down else "degraded", engines), status=503 if down else 200)
+
+
+async def _all(probes: Iterable[Awaitable[bool]]) -> list[bool]:
+    return list(await asyncio.gather(*probes))
 
 
 def _state(up: bool) -> State:

@@ -61,6 +61,20 @@ class Email(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: bool = False
 
 
+class Cassandra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A cluster that keeps the timelines. `hosts`: some of its nodes, from which all are learnt."""
+
+    hosts: tuple[str, ...]
+    port: int = 9042
+    user: str = ""
+    password: str = ""
+    keyspace: str = "calotype"
+    replicas: int = 3
+    """Of each timeline, when the keyspace is made."""
+    embedded: bool = False
+    """Whether it is the ring in DATA/engines/cassandra, which the supervisor starts itself."""
+
+
 class Region(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one region fills its cache from, and where it keeps it. Addresses: `host:port`, or the path of a socket."""
 
@@ -88,6 +102,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     feed: Feed = msgspec.field(default_factory=Feed)
     broker: str = ""
     """`amqp://` of a RabbitMQ that carries background jobs; empty: they lie in the database `default`."""
+    cassandra: Cassandra | None = None
+    """What keeps the timelines; none: the servers of their owners."""
     blobs: str = ""
     """Where blobs live: an absolute path, or empty for DATA/blobs."""
     embedded_postgres: bool = True
@@ -164,7 +180,9 @@ def save(data: Path, site: Site) -> None:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     half_written = data / f".{FILE}.new"
     half_written.touch(mode=0o600)
-    half_written.write_bytes(msgspec.toml.encode(site))
+    # TOML has no word for nothing: what the site has not is left out.
+    said = {key: value for key, value in msgspec.to_builtins(site).items() if value is not None}
+    half_written.write_bytes(msgspec.toml.encode(said))
     half_written.rename(data / FILE)
 
 
@@ -182,11 +200,24 @@ def _complaints(site: Site) -> Iterator[str]:
         yield "[feed] must have kept of 100 or more, pulled_from of 0 or more, and idle_days of 1 or more"
     if site.broker and not re.match(r"amqps?://", site.broker):
         yield f"broker is {site.broker!r}; it must begin with amqp:// or amqps://, or be empty"
+    if site.cassandra is not None:
+        yield from _complaints_of_cassandra(site.cassandra)
     if not 1 <= site.memcached_mb <= 1 << 20:
         yield f"memcached_mb is {site.memcached_mb}; it must be 1 to {1 << 20}"
     for place, (name, one) in enumerate(site.regions.items()):
         for complaint in _complaints_of_region(site, name, one, first=place == 0):
             yield f"[regions.{name}] {complaint}"
+
+
+def _complaints_of_cassandra(one: Cassandra) -> Iterator[str]:
+    if not one.hosts or not all(re.fullmatch(r"[^\s/:,]+|[0-9A-Fa-f:.]+", host) for host in one.hosts):
+        yield f"[cassandra] names the hosts {', '.join(one.hosts) or 'none'}; it needs names or addresses without ports"
+    if not 1 <= one.port <= 65535:
+        yield f"[cassandra] has port {one.port}; it must be 1 to 65535"
+    if not 1 <= one.replicas <= 9:
+        yield f"[cassandra] has {one.replicas} replicas; it must be 1 to 9"
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", one.keyspace):
+        yield f"[cassandra] has the keyspace {one.keyspace!r}; a name is 1 to 48 of a-z, 0-9 and _"
 
 
 def _complaints_of_region(site: Site, name: str, one: Region, *, first: bool) -> Iterator[str]:

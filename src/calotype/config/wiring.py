@@ -7,19 +7,21 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from calotype.config.caches import region_cache
-from calotype.config.site import SESSIONS, region, region_name
+from calotype.config.site import SESSIONS, Cassandra, region, region_name
 from calotype.config.site import Site as Configuration
 from calotype.infra.blobs import LocalBlobs
+from calotype.infra.invalidation import RegionCache
 from calotype.infra.jobs import JOB, Call
 from calotype.infra.jobs.dispatch import Sender
 from calotype.infra.shards import Shards, pool_with_standby
 from calotype.infra.tao import Graph, Handler
 from calotype.infra.tao.forget import forget
-from calotype.infra.timelines import PostgresTimelines
+from calotype.infra.timelines import PostgresTimelines, Timelines
 from calotype.product import graph_types
 from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
 from calotype.product.feed.tasks import fan_out_of, followed, unfollowed
@@ -28,6 +30,9 @@ from calotype.product.photos.actions import remove_blobs
 from calotype.product.photos.types import PUBLISHED, PostPublished
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
+
+if TYPE_CHECKING:
+    from calotype.infra.timelines.cassandra import Nodes
 
 __all__ = ["graph_types", "open_site", "outbox_handlers"]
 """`graph_types` is imported for its declarations."""
@@ -53,11 +58,31 @@ async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[S
             blobs=blobs,
             imaging=threads,
             data=data,
-            timelines=PostgresTimelines(shards, cache),
+            timelines=await _timelines(configuration, shards, cache, stack),
             cache=cache,
             regions=tuple(configuration.regions),
             region=region_name(configuration),
         )
+
+
+async def _timelines(
+    configuration: Configuration, shards: Shards, cache: RegionCache | None, stack: AsyncExitStack
+) -> Timelines:
+    idle_s = configuration.feed.idle_days * 86_400
+    if configuration.cassandra is None:
+        return PostgresTimelines(shards, cache, idle_s)
+    # Its driver is an extra of the package, for those who have a cluster.
+    from calotype.infra.timelines.cassandra import CassandraTimelines, Session
+
+    session = Session(nodes(configuration.cassandra))
+    stack.push_async_callback(session.close)
+    return CassandraTimelines(session, idle_s)
+
+
+def nodes(cassandra: Cassandra) -> Nodes:
+    from calotype.infra.timelines.cassandra import Nodes
+
+    return Nodes(cassandra.hosts, cassandra.port, cassandra.user, cassandra.password, cassandra.keyspace)
 
 
 def _sent[E](sender: Sender, event: type[E], call_of: Callable[[E], Call]) -> Handler:

@@ -119,9 +119,9 @@ async def test_when_none_answers_callers_are_told_within_the_deadline_and_then_a
     finally:
         for at in range(3):
             ring.signal(at, signal.SIGCONT)
-    until = time.monotonic() + 30
-    while not await timelines.healthy() and time.monotonic() < until:
-        await asyncio.sleep(0.2)
+    async with asyncio.timeout(30):
+        while not await timelines.healthy():  # noqa: ASYNC110  the ring has no event to wait for
+            await asyncio.sleep(0.2)
     assert await timelines.page(HOME, one, NEWEST, 10) == ([], EVERYTHING)
 
 
@@ -135,7 +135,7 @@ async def test_a_cluster_that_is_not_there_is_named(ring: RunningRing) -> None:
 async def test_nobody_gets_in_with_another_password_or_the_default_one(ring: RunningRing) -> None:
     for user, password in (("calotype", "wrong"), ("cassandra", "cassandra")):
         stranger = Session(msgspec.structs.replace(ring.nodes, user=user, password=password))
-        with deadline(5), pytest.raises(CassandraUnavailable, match="BadCredentials|credentials|password"):
+        with deadline(5), pytest.raises(CassandraUnavailable, match=r"BadCredentials|password"):
             await stranger.run("SELECT release_version FROM system.local")
         await stranger.close()
 

@@ -18,14 +18,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from calotype.std.errors import CalotypeError
 
 VERSION = "5.0.6"
 JAVAS = (17, 11)
 """The versions that Cassandra 5.0 runs on."""
 
-CQL_PORT = 19042
-STORAGE_PORT = 17000
+PORT = 19042
+"""Of CQL; the next one is spoken between nodes, and the one after that for TLS, which nobody uses here."""
+
 HEAP_MB = 384
 NODES = 3
 """At most."""
@@ -91,15 +94,37 @@ _LOGBACK = """\
 </configuration>
 """
 
-_OPENED = """
-java.base/java.io java.base/java.lang java.base/java.lang.module java.base/java.lang.ref java.base/java.lang.reflect
-java.base/java.math java.base/java.net java.base/java.nio java.base/java.text java.base/java.util java.base/java.util.concurrent
-java.base/java.util.concurrent.atomic java.base/jdk.internal.loader java.base/jdk.internal.math java.base/jdk.internal.misc
-java.base/jdk.internal.module java.base/jdk.internal.ref java.base/jdk.internal.reflect java.base/jdk.internal.util
-java.base/jdk.internal.util.jar java.base/sun.net.dns java.base/sun.nio.ch java.management/sun.management
-java.rmi/sun.rmi.registry java.rmi/sun.rmi.server java.rmi/sun.rmi.transport java.rmi/sun.rmi.transport.tcp
-java.sql/java.sql jdk.management/com.sun.management.internal
-""".split()
+_OPENED = [
+    "java.base/java.io",
+    "java.base/java.lang",
+    "java.base/java.lang.module",
+    "java.base/java.lang.ref",
+    "java.base/java.lang.reflect",
+    "java.base/java.math",
+    "java.base/java.net",
+    "java.base/java.nio",
+    "java.base/java.text",
+    "java.base/java.util",
+    "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic",
+    "java.base/jdk.internal.loader",
+    "java.base/jdk.internal.math",
+    "java.base/jdk.internal.misc",
+    "java.base/jdk.internal.module",
+    "java.base/jdk.internal.ref",
+    "java.base/jdk.internal.reflect",
+    "java.base/jdk.internal.util",
+    "java.base/jdk.internal.util.jar",
+    "java.base/sun.net.dns",
+    "java.base/sun.nio.ch",
+    "java.management/sun.management",
+    "java.rmi/sun.rmi.registry",
+    "java.rmi/sun.rmi.server",
+    "java.rmi/sun.rmi.transport",
+    "java.rmi/sun.rmi.transport.tcp",
+    "java.sql/java.sql",
+    "jdk.management/com.sun.management.internal",
+]
 """Packages of the JDK that Cassandra reaches into: the jar comes without the file that says so."""
 
 
@@ -165,14 +190,13 @@ def fetch(tools: Path, log: Path) -> None:
 
 @dataclass(frozen=True)
 class Ring:
-    """Nodes that share one keyspace. `root` holds the ring's password and a directory for each node."""
+    """Nodes that share one keyspace. `root` holds the ring's password, its size and port, and a directory a node."""
 
     root: Path
     tools: Path
+    """Where its jars are, or are to be fetched to."""
     size: int = 1
-    cql_port: int = CQL_PORT
-    storage_port: int = STORAGE_PORT
-    """Between nodes; the next one is taken for TLS, which nobody uses here."""
+    port: int = PORT
 
     @property
     def addresses(self) -> list[str]:
@@ -189,11 +213,12 @@ class Ring:
     def initialise(self) -> None:
         """Write the files of each node. Raises `CassandraUnusable` for data that another number of nodes wrote."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        known = [path.name for path in self.root.glob("node-*")]
-        if known and len(known) != self.size:
+        known = made(self.root, self.tools)
+        if known is not None and known.size != self.size:
             raise CassandraUnusable(
-                f"{self.root} holds a ring of {len(known)} nodes, not {self.size}: a ring keeps the size it was made with"
+                f"{self.root} holds a ring of {known.size} nodes, not {self.size}: a ring keeps the size it was made with"
             )
+        (self.root / "ring.json").write_bytes(msgspec.json.encode({"size": self.size, "port": self.port}))
         password = self.root / "password"
         if not password.exists():
             password.touch(mode=0o600)
@@ -225,11 +250,11 @@ class Node:
         told = {
             "base": self.root,
             "address": self.address,
-            "seeds": ",".join(f"{address}:{self.ring.storage_port}" for address in self.ring.addresses),
+            "seeds": ",".join(f"{address}:{self.ring.port + 1}" for address in self.ring.addresses),
             "token": -(1 << 63) + (self.number - 1) * ((1 << 64) // self.ring.size),
-            "storage_port": self.ring.storage_port,
-            "tls_storage_port": self.ring.storage_port + 1,
-            "cql_port": self.ring.cql_port,
+            "cql_port": self.ring.port,
+            "storage_port": self.ring.port + 1,
+            "tls_storage_port": self.ring.port + 2,
         }
         (self.root / "cassandra.yaml").write_text(_YAML.format(**told))
         (self.root / "logback.xml").write_text(_LOGBACK)
@@ -243,7 +268,7 @@ class Node:
             raise CassandraUnusable(
                 f"Cassandra is not in {jars(self.ring.tools)}: `calotype engines start cassandra` brings it"
             )
-        _require_address(self.address, self.ring.storage_port)
+        _require_address(self.address, self.ring.port)
         opened = [
             flag
             for each in _OPENED
@@ -268,7 +293,6 @@ class Node:
             "-Xss256k",
             "-XX:+UseG1GC",
             "-XX:+ExitOnOutOfMemoryError",
-            "-XX:TieredStopAtLevel=4",
             *opened,
             *(f"-D{key}={value}" for key, value in settings.items()),
             "-cp",
@@ -280,7 +304,7 @@ class Node:
         """Whether it answers the first question of CQL's protocol now (OPTIONS, version 4)."""
         with (
             contextlib.suppress(OSError),
-            socket.create_connection((self.address, self.ring.cql_port), PROBE_S) as connection,
+            socket.create_connection((self.address, self.ring.port), PROBE_S) as connection,
         ):
             connection.sendall(b"\x04\x00\x00\x00\x05\x00\x00\x00\x00")
             return connection.recv(9)[:1] == b"\x84"
@@ -297,6 +321,15 @@ class Node:
             if time.monotonic() > until:
                 raise CassandraUnusable(f"{self.name} is not ready after {seconds:.0f} s")
             time.sleep(0.1)
+
+
+def made(root: Path, tools: Path) -> Ring | None:
+    """The ring whose data lies in a directory; None when there is none."""
+    try:
+        known = msgspec.json.decode((root / "ring.json").read_bytes(), type=dict[str, int])
+    except FileNotFoundError:
+        return None
+    return Ring(root, tools, known["size"], known["port"])
 
 
 def start(ring: Ring, log: Path) -> list[subprocess.Popen[bytes]]:

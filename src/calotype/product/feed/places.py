@@ -19,10 +19,14 @@ from calotype.product.feed.tasks import Build, build, follow_up
 from calotype.product.feed.types import HOME, PULLS, PULLS_LIMIT
 from calotype.product.follows.queries import followees
 from calotype.product.photos.types import POSTED
+from calotype.std.deadline import deadline
 from calotype.std.errors import Unavailable
 from calotype.std.together import together
 
 log = logging.getLogger(__name__)
+
+PATIENCE_S = 1.0
+"""For a timeline that does not answer, until the feed is merged instead."""
 
 BUILD_AGAIN_S = 60.0
 """A build that has not ended after this time is asked for again."""
@@ -103,7 +107,8 @@ async def _timeline(
     """A page of the viewer's timeline. None when its engine is away, and when there is none: then one is asked for, unless
     somebody has already."""
     try:
-        found = await page
+        with deadline(PATIENCE_S):
+            found = await page
     except Unavailable as error:
         log.warning("the feed of %d is merged when it is read: %s", viewer, error)
         return None

@@ -17,7 +17,7 @@ PATIENCE_S = 60.0
 
 
 def nodes_of(ring: Ring) -> Nodes:
-    return Nodes(tuple(ring.addresses), ring.cql_port, USER, ring.password)
+    return Nodes(tuple(ring.addresses), ring.port, USER, ring.password)
 
 
 async def secure(ring: Ring) -> None:
@@ -27,7 +27,8 @@ async def secure(ring: Ring) -> None:
     Roles are replicated to all nodes first and written after that: else log-ins would die with one node.
     """
     if (known := await _log_in(ring, USER, ring.password, patience_s=0)) is not None:
-        return await known.close()
+        await known.close()
+        return
     admin = await _log_in(ring, DEFAULT_USER, DEFAULT_USER, patience_s=PATIENCE_S)
     if admin is None:
         raise CassandraUnusable(f"neither {USER} nor {DEFAULT_USER} can log in to the ring in {ring.root}")
@@ -48,7 +49,7 @@ async def secure(ring: Ring) -> None:
 
 
 async def _log_in(ring: Ring, user: str, password: str, *, patience_s: float) -> acsylla.Session | None:
-    nodes = Nodes(tuple(ring.addresses), ring.cql_port, user, password)
+    nodes = Nodes(tuple(ring.addresses), ring.port, user, password)
     until = time.monotonic() + patience_s
     while True:
         with contextlib.suppress(errors.CassException):

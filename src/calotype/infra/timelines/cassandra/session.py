@@ -45,6 +45,8 @@ AT_ONCE = 128
 
 FAILURES_UNTIL_REFUSED = 4
 REFUSED_S = 0.5
+LOOKS_FOR_S = 2.0
+"""While one statement finds out whether the cluster is back."""
 
 _AGAIN = (
     TimeoutError,
@@ -139,8 +141,10 @@ class Session:
         return True
 
     async def _once(self, cql: str, values: Sequence[Value], idempotent: bool) -> list[Row]:
-        if time.monotonic() < self._refused_until:
-            raise CassandraUnavailable(f"Cassandra at {self._named()} has not answered lately")
+        if self._failures >= FAILURES_UNTIL_REFUSED:
+            if time.monotonic() < self._refused_until:
+                raise CassandraUnavailable(f"Cassandra at {self._named()} has not answered lately")
+            self._refused_until = time.monotonic() + LOOKS_FOR_S  # this one looks, the others need not
         session = self._session or await self._connect()
         prepared = self._prepared.get(cql) or await self._prepare(session, cql)
         statement = prepared.bind(values)
