@@ -25,8 +25,10 @@ def default_world(**changed: float) -> World:
     return world(Demand(), assumptions, figures(), followers(assumptions, Demand().people))
 
 
-def default_fleet(demand: Demand, assumptions: Assumptions | None = None) -> Fleet:
+def default_fleet(
+    demand: Demand, assumptions: Assumptions | None = None, pulled_from: float = PULLED_FROM
+) -> Fleet:
     assumptions = assumptions or Assumptions()
     law = followers(assumptions, demand.people)
-    done = loads(demand, assumptions, law, PULLED_FROM)
+    done = loads(demand, assumptions, law, pulled_from)
     return fleet(demand, assumptions, figures(), done, "postgresql")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -71,9 +72,19 @@ def test_twice_the_load_is_twice_the_cores() -> None:
 def test_web_cores_are_those_that_one_counts_by_hand() -> None:
     demand = Demand(people=86_400, daily=86_400, uploads_per_day=0, likes_per_day=0)
     assumptions = msgspec.structs.replace(Assumptions(), feed_pages=7, other_pages=0, follows=0)
-    needed = default_fleet(demand, assumptions)["web workers"]
+    needed = default_fleet(demand, assumptions, pulled_from=inf)["web workers"]
     assert needed.mean_a_second == pytest.approx(7)
     assert needed.cores == pytest.approx(7 * figures().feed_page_app_s * 2 / 0.5)
+
+
+def test_a_feed_page_pays_for_the_lists_that_are_merged_into_it() -> None:
+    pushed, pulled = (default_fleet(Demand(), pulled_from=limit) for limit in (inf, 0.0))
+    pages = Demand().daily * Assumptions().feed_pages / 86_400
+    lists = pages * mean(default_world().law)
+    more = pulled["web workers"].cores - pushed["web workers"].cores
+    assert more == pytest.approx(lists * figures().list_read_app_s * 2 / 0.5)
+    assert pulled["memcached"].mean_a_second - pushed["memcached"].mean_a_second == pytest.approx(lists)
+    assert pulled["PostgreSQL media"].cores > pushed["PostgreSQL media"].cores
 
 
 def test_a_cache_that_finds_nothing_leaves_every_read_to_postgresql() -> None:

@@ -92,6 +92,13 @@ def test_simulated_writes_are_those_of_the_formula(name: Name) -> None:
     )
 
 
+def test_simulated_writes_are_those_of_the_formula_where_few_are_pulled_too() -> None:
+    """Of so few posts none is by one of them, whose followers are 9% of all."""
+    there = default_world()
+    outcome = simulate(there, "hybrid", 1e6, 8, 2_000, 7)
+    assert outcome.entries_a_second == pytest.approx(sums(there, 1e6).entries_a_second, rel=0.001)
+
+
 def test_the_hybrids_writes_are_pushes_cut_at_the_threshold() -> None:
     there = default_world()
     push, hybrid = sums(there, there.law.top), sums(there, PULLED_FROM)

@@ -125,7 +125,7 @@ class Assumptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = 0.099
     blob_copies: Annotated[Factor, _stated("", "Haystack, OSDI 2010")] = 3.0
     disk_reads: Annotated[Positive, _stated("/s and disk", "stated; one a blob: Haystack")] = 100.0
-    edge_request_us: Annotated[Positive, _stated("us", "Envoy 80 to 130, measured once")] = 100.0
+    edge_request_us: Annotated[Positive, _stated("us", "stated; Envoy took 80 to 130")] = 100.0
 
     cassandra_entry_us: Annotated[Positive, _stated("us CPU/entry and copy", "stated: no bench yet")] = 50.0
     cassandra_page_us: Annotated[Positive, _stated("us CPU/page and copy", "stated: no bench yet")] = 400.0

@@ -7,7 +7,6 @@ it, as counted graphs are. k is a real number here: followers are averages over 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import exp, expm1, log
 from typing import NamedTuple
 
@@ -124,14 +123,18 @@ def buckets(law: Degrees, for_each_tenfold: int = 4) -> list[Bucket]:
     ]
 
 
-def strata(law: Degrees, amount: int) -> Sequence[float]:
-    """The followers of `amount` accounts that stand for all: each the mean of an equal share of them, fewest first.
+def strata(law: Degrees, amount: int, above: float = 0, up_to: float | None = None) -> list[float]:
+    """The followers of `amount` accounts that stand for all with more than `above`, up to `up_to`: each the mean of an
+    equal share of them, fewest first.
 
     Their sum is exact, which that of a sample by chance is not: a power law with an exponent below 3 has no variance
     to speak of, and the mean of a million draws is still off by a tenth.
     """
-    moments = [followers_above(law, at_share(law, n / amount)) for n in range(amount)] + [0.0]
-    return [(moments[n] - moments[n + 1]) * amount for n in range(amount)]
+    first, last = (1 - share_above(law, k) for k in (above, law.top if up_to is None else up_to))
+    places = [first + (last - first) * n / amount for n in range(1, amount)] if amount else []
+    moments = [followers_above(law, k) for k in (above, *(at_share(law, place) for place in places))]
+    moments.append(0.0 if up_to is None else followers_above(law, up_to))
+    return [(moments[n] - moments[n + 1]) * amount / (last - first) for n in range(amount)]
 
 
 def _edges(top: float, for_each_tenfold: int) -> list[float]:

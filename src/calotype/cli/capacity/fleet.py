@@ -164,6 +164,7 @@ def _web(assumptions: Assumptions, loads: Loads, costs: Costs) -> Need:
         "requests",
         loads.requests,
         cpu_s=pages * costs.feed_page_app_s * assumptions.product_weight
+        + loads.merged_lists * costs.list_read_app_s
         + edges * costs.write_app_s
         + loads.uploads * costs.upload_app_s,
         process_gb=assumptions.web_process_mb / 1e3,

@@ -7,7 +7,15 @@ from typing import NamedTuple
 import msgspec
 
 from calotype.cli.capacity.assumptions import DAY_S, Assumptions, Demand
-from calotype.cli.capacity.degrees import Degrees, degrees, fitting_mean, mean, mean_pushed, of_posts
+from calotype.cli.capacity.degrees import (
+    Degrees,
+    degrees,
+    fitting_mean,
+    followers_above,
+    mean,
+    mean_pushed,
+    of_posts,
+)
 
 READS_OF_A_FEED_PAGE = {"people": 40.0, "media": 20.0, "likes": 40.0, "comments": 60.0}
 """By partition, for each of 20 posts: its author and whether they are followed; itself; the count of likes and one's own;
@@ -54,6 +62,8 @@ class Loads(msgspec.Struct, frozen=True, kw_only=True):
     writes: dict[Write, float]
     reads: dict[str, float]
     """Of the graph through its cache, by partition."""
+    merged_lists: float
+    """Of posts of those who are pulled, read through the cache for a feed page."""
     lists_of_builds: float
     """Read from the primaries when a timeline is made anew, after a follow."""
     entries: float
@@ -83,6 +93,7 @@ def loads(demand: Demand, assumptions: Assumptions, law: Degrees, pulled_from: f
     feed_pages = demand.daily * assumptions.feed_pages / DAY_S
     other_pages = demand.daily * assumptions.other_pages / DAY_S
     pushed = mean_pushed(of_posts(law, assumptions.posting_bias), pulled_from)
+    merged = feed_pages * followers_above(law, pulled_from)
     builds = writes[FOLLOW]
     return Loads(
         feed_pages=feed_pages,
@@ -90,7 +101,8 @@ def loads(demand: Demand, assumptions: Assumptions, law: Degrees, pulled_from: f
         uploads=demand.uploads_per_day * assumptions.photo_share / DAY_S,
         images=feed_pages * assumptions.images_a_feed_page + other_pages * assumptions.images_an_other_page,
         writes=writes,
-        reads=_reads(feed_pages, other_pages * assumptions.other_page_reads),
+        reads=_reads(feed_pages, other_pages * assumptions.other_page_reads, merged),
+        merged_lists=merged,
         lists_of_builds=builds * mean(law),
         entries=writes[POST] * pushed + builds * assumptions.timeline_entries,
         jobs=writes[POST] * (1 + pushed / ENTRIES_A_RUN) + builds,
@@ -106,10 +118,9 @@ def _writes(demand: Demand, assumptions: Assumptions) -> dict[Write, float]:
     }
 
 
-def _reads(feed_pages: float, other_reads: float) -> dict[str, float]:
+def _reads(feed_pages: float, other_reads: float, merged_lists: float) -> dict[str, float]:
     """Other pages read the partitions in the feed's proportions."""
-    of_a_page = sum(READS_OF_A_FEED_PAGE.values())
-    return {
-        partition: reads * (feed_pages + other_reads / of_a_page)
-        for partition, reads in READS_OF_A_FEED_PAGE.items()
-    }
+    as_feed_pages = feed_pages + other_reads / sum(READS_OF_A_FEED_PAGE.values())
+    reads = {partition: each * as_feed_pages for partition, each in READS_OF_A_FEED_PAGE.items()}
+    reads[POST.partition] += merged_lists
+    return reads

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from calotype.cli.capacity.degrees import strata
+from calotype.cli.capacity.degrees import share_above, strata
 from calotype.cli.capacity.loads import ENTRIES_A_RUN, FOLLOWERS_AT_ONCE
 from calotype.cli.capacity.strategies import Name, World, sums, threshold
 
@@ -155,7 +155,7 @@ def simulate(
     """Let `posts` posts, and one of the largest account, come to `workers` processes."""
     limit = threshold(strategy, world.law, pulled_from)
     chance = Random(seed)  # noqa: S311  a simulation is to be repeatable
-    come = posted(strata(world.posts, posts), world.law.top, world.posts_a_second, chance)
+    come = posted(_authors(world, posts, limit), world.law.top, world.posts_a_second, chance)
     service, pulled = service_of(world)
     ordinary, top = Percentiles(), Percentiles()
 
@@ -187,6 +187,13 @@ def simulate(
         page_postgres_s=told.page_postgres_s,
         cores=told.cores,
     )
+
+
+def _authors(world: World, posts: int, limit: float) -> list[float]:
+    """Their followers. Those who are pushed and those who are pulled are strata of their own: one stratum of both would
+    be neither, and the last, of the few with most followers, is wide."""
+    pulled = round(posts * share_above(world.posts, limit))
+    return strata(world.posts, posts - pulled, up_to=limit) + strata(world.posts, pulled, above=limit)
 
 
 def service_of(world: World) -> tuple[Service, Delay]:

@@ -16,7 +16,7 @@ from calotype.cli.capacity.strategies import Sums
 WIDTH = 150
 """Of tables that go to a file."""
 
-NONE = "–"
+NONE, LEAST = "–", 0.01
 
 
 def show(made: Report) -> None:
@@ -87,7 +87,7 @@ def _simulated(made: Report) -> Group:
         table.add_row(title, *map(cell, outcomes))
     return _titled(
         f"Fan-out, simulated: {first.posts:,} posts in {duration(first.seconds)} at the peak of "
-        f"{graph.accounts:,.0f} accounts, {first.workers} worker processes; the account with {graph.top:,.0f} followers posts once",
+        f"{graph.accounts:,.0f} accounts, {first.workers} workers; the largest, with {graph.top:,.0f} followers, posts once",
         table,
     )
 
@@ -171,8 +171,8 @@ def _add_columns(table: Table, *headings: str) -> None:
 
 def figure(value: float) -> str:
     """Three digits that count, or all before the point."""
-    if value == 0:
-        return NONE
+    if value < LEAST:
+        return f"<{LEAST}" if value else NONE
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
