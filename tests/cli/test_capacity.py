@@ -185,7 +185,7 @@ def test_assumptions_are_those_of_the_product() -> None:
         ("core_speed", "core_speed must be a number, not ''"),
         ("core_speed=fast", "core_speed must be a number, not 'fast'"),
         ("core_speed=nan", "core_speed must be a number, not 'nan'"),
-        ("core_speed=0", "> 0"),
+        ("core_speed=0", ">= 1e-06"),
         ("utilisation=1.5", "<= 1"),
         ("regions=1.5", "regions"),
     ],
@@ -239,7 +239,20 @@ def test_a_site_with_next_to_nothing_is_counted_too(arguments: tuple[str, ...]) 
 def test_what_is_no_amount_is_refused(value: str) -> None:
     said = run("--people", value)
     assert said.exit_code == 2
-    assert f"{value} is not a number from 0 on" in said.stderr
+    assert f"{value} is not a number from 0 to 1e+15" in said.stderr
+
+
+def test_a_simulation_that_would_take_minutes_is_refused() -> None:
+    said = run("--people", "1e12", "--assume", "top_followers=1e12")
+    assert isinstance(said.exception, CapacityInvalid)
+    assert "1,000,006,000,000 entries" in str(said.exception)
+
+
+@pytest.mark.parametrize("name", ["people", "uploads-per-day", "likes-per-day", "pulled-from"])
+def test_the_largest_amounts_give_numbers(name: str) -> None:
+    said = run("--json", "--posts", "100", f"--{name}", "1e15")
+    assert said.exit_code == 0, said.output
+    assert "null" not in said.stdout.replace('"value": null', "")
 
 
 def test_more_people_on_a_day_than_there_are_is_a_sentence() -> None:

@@ -38,11 +38,14 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     likes_per_day: float = 4.2e9
 
 
-Amount = Annotated[float, Meta(ge=0)]
-Positive = Annotated[float, Meta(gt=0)]
+MOST = 1e15
+"""Of anything: sums of it stay numbers."""
+
+Amount = Annotated[float, Meta(ge=0, le=MOST)]
+Positive = Annotated[float, Meta(ge=1e-6, le=MOST)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Kept = Annotated[float, Meta(gt=0, le=1)]
-Factor = Annotated[float, Meta(ge=1)]
+Factor = Annotated[float, Meta(ge=1, le=MOST)]
 
 
 def _stated(unit: str, source: str) -> Meta:
@@ -82,7 +85,7 @@ class Assumptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = 2.2
     mean_followers: Annotated[
         float,
-        Meta(ge=0.01),
+        Meta(ge=0.01, le=MOST),
         _stated("", "stated: so the law itself puts the largest of 100M accounts at 100M; Twitter had 35"),
     ] = 120.0
     posting_bias: Annotated[
@@ -148,7 +151,7 @@ def check(demand: Demand) -> None:
     """Raises `CapacityInvalid` with the figure that is wrong."""
     for name in demand.__struct_fields__:
         value: float = getattr(demand, name)
-        assert isfinite(value) and value >= 0, name
+        assert 0 <= value <= MOST, name
     if demand.people < 1:
         raise CapacityInvalid(f"a site has at least one person, not {demand.people:g}")
     if demand.daily > demand.people:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from math import isfinite
 from pathlib import Path
 
 import click
 
 from calotype.cli.bars import Bar
 from calotype.cli.capacity import tables
-from calotype.cli.capacity.assumptions import Demand, Engine, assumed, check
+from calotype.cli.capacity.assumptions import MOST, Demand, Engine, assumed, check
 from calotype.cli.capacity.costs import measured
 from calotype.cli.capacity.report import Asked, encode, report
 from calotype.config.site import Feed
@@ -20,7 +19,7 @@ MOST_POSTS = 1_000_000
 
 
 class Number(click.ParamType[float]):
-    """From 0 on, also as 600e6."""
+    """From 0 to `MOST`, also as 600e6."""
 
     name = "number"
 
@@ -29,8 +28,8 @@ class Number(click.ParamType[float]):
             number = float(str(value))
         except ValueError:
             number = float("nan")
-        if not isfinite(number) or number < 0:
-            self.fail(f"{value} is not a number from 0 on.", param, ctx)
+        if not 0 <= number <= MOST:
+            self.fail(f"{value} is not a number from 0 to {MOST:g}.", param, ctx)
         return number
 
 

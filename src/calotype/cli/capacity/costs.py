@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
-from math import inf
 from pathlib import Path
 
 import msgspec
 
-from calotype.cli.capacity.assumptions import CapacityInvalid
+from calotype.cli.capacity.assumptions import MOST, CapacityInvalid
 
 MEASURED = Path(__file__).parent / "measured"
 MEASURED_ON = date(2026, 11, 24)
+
+
+LEAST = 1e-6
+"""A row below is less than a bench can measure."""
 
 
 class ReportUnreadable(CapacityInvalid):
@@ -143,14 +146,14 @@ def costs(found: Mapping[str, Measured]) -> Costs:
 
 
 def _figures(report: _Report, on: date) -> dict[str, Measured]:
-    """Rows of one name differ by their baselines, and have the same value of ours. A zero is less than could be measured:
-    the figure that is known stays."""
+    """Rows of one name differ by their baselines, and have the same value of ours. Of what was less than could be
+    measured the figure that is known stays."""
     values = {(row.name, row.unit): row.value for row in report.rows}
     machine = f"{report.machine.cores} cores, {report.machine.processor}"
     return {
         field: Measured(figure, values[figure.row, figure.unit], on, machine)
         for field, figure in FIGURES.items()
-        if figure.bench == report.bench and values.get((figure.row, figure.unit), 0) > 0
+        if figure.bench == report.bench and values.get((figure.row, figure.unit), 0) >= LEAST
     }
 
 
@@ -162,7 +165,7 @@ def _read(path: Path) -> _Report:
     except msgspec.DecodeError as error:
         raise ReportUnreadable(f"{path} is no report of `calotype bench NAME --json`: {error}") from None
     for row in report.rows:
-        if not 0 <= row.value < inf:
+        if not 0 <= row.value <= MOST:
             raise ReportUnreadable(f"{path}: {row.name} is {row.value}")
     return report
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from calotype.cli.capacity import simulation, strategies
-from calotype.cli.capacity.assumptions import Assumptions, Demand, Engine, Stated, stated
+from calotype.cli.capacity.assumptions import Assumptions, CapacityInvalid, Demand, Engine, Stated, stated
 from calotype.cli.capacity.costs import Costs, Measured, costs
 from calotype.cli.capacity.degrees import Bucket, Degrees, buckets, mean
 from calotype.cli.capacity.fleet import SHAPES, Servers, Shape, fleet
@@ -17,6 +17,8 @@ from calotype.cli.capacity.strategies import Name, Sums, World
 
 type Say = Callable[[int, int], None]
 """Called with how many simulations are done, of how many."""
+
+MOST_ENTRIES = 5e9
 
 STRATEGIES: tuple[Name, ...] = ("push", "pull", "hybrid")
 
@@ -125,7 +127,13 @@ def _fan_out(
 
 
 def _simulated(world: World, assumptions: Assumptions, asked: Asked, say: Say) -> list[Outcome]:
-    """All with as many workers as the hybrid wants."""
+    """All with as many workers as the hybrid wants. Raises `CapacityInvalid` if it would take minutes."""
+    entries = asked.posts * mean(world.posts) + world.law.top
+    if entries > MOST_ENTRIES:
+        raise CapacityInvalid(
+            f"to push {asked.posts:,} such posts is {entries:,.0f} entries, and {MOST_ENTRIES:,.0f} can be simulated: "
+            "ask for fewer --posts, for fewer followers, or for --no-simulation"
+        )
     amount = strategies.workers(world, asked.pulled_from, assumptions.utilisation)
     found: list[Outcome] = []
     for name in STRATEGIES:

@@ -14,15 +14,15 @@ from calotype.cli.capacity.simulation import Outcome
 from calotype.cli.capacity.strategies import Sums
 
 WIDTH = 150
-"""Of tables that go to a file."""
+"""Of tables that go to a file, and at least."""
 
 NONE, LEAST = "–", 0.01
 
 
 def show(made: Report) -> None:
-    """On standard output."""
+    """On standard output. A narrow terminal breaks lines: better than tables that leave digits out."""
     console = Console(highlight=False)
-    if not console.is_terminal:
+    if not console.is_terminal or console.width < WIDTH:
         console = Console(highlight=False, width=WIDTH)
     for part in _parts(made):
         console.print(part)
