@@ -2,7 +2,7 @@
 
 A heap of events in the order of time, one seed, nothing by the clock: the same arguments give the same outcome. Posts
 come by chance, at the peak's rate; their authors' followers are the strata of the law, so that all of them together have exactly
-its mean. In the middle of it the largest account posts once.
+its mean. Soon after the beginning the largest account posts once.
 """
 
 from __future__ import annotations
@@ -154,19 +154,15 @@ def simulate(
 ) -> Outcome:
     """Let `posts` posts, and one of the largest account, come to `workers` processes."""
     limit = threshold(strategy, world.law, pulled_from)
-    chance = Random(seed)  # noqa: S311  a simulation is to be repeatable
+    chance = Random(seed)  # noqa: S311  # replayable, not secret
     come = posted(_authors(world, posts, limit), world.law.top, world.posts_a_second, chance)
+    seen = _Seen(largest=posts)
     service, pulled = service_of(world)
-    ordinary, top = Percentiles(), Percentiles()
-
-    def see(post: int, delay_s: float, entries: float) -> None:
-        (top if post == len(come) - 1 else ordinary).add(delay_s, entries)
-
     for number, post in enumerate(come):
         if post.followers > limit:
-            see(number, pulled.drawn(chance), post.followers)
+            seen.see(number, pulled.drawn(chance), post.followers)
     pushed = [number for number, post in enumerate(come) if post.followers <= limit]
-    served = serve(come, pushed, workers, service, chance, see)
+    served = serve(come, pushed, workers, service, chance, seen.see)
     seconds = posts / world.posts_a_second
     told = sums(world, limit)
     return Outcome(
@@ -176,10 +172,10 @@ def simulate(
         seconds=seconds,
         entries_a_second=sum(come[number].followers for number in pushed if number < posts) / seconds,
         entries_peak=served.peak_entries,
-        visible_p50_s=ordinary.at(0.5),
-        visible_p99_s=ordinary.at(0.99),
-        top_p50_s=top.at(0.5),
-        top_last_s=top.at(1),
+        visible_p50_s=seen.others.at(0.5),
+        visible_p99_s=seen.others.at(0.99),
+        top_p50_s=seen.top.at(0.5),
+        top_last_s=seen.top.at(1),
         backlog=served.backlog,
         busy=served.busy_s / (workers * served.window_s),
         lists_a_page=told.lists_a_page,
@@ -187,6 +183,17 @@ def simulate(
         page_postgres_s=told.page_postgres_s,
         cores=told.cores,
     )
+
+
+class _Seen:
+    """Delays of the followers of the largest account's post, and of all others."""
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self.others, self.top = Percentiles(), Percentiles()
+
+    def see(self, post: int, delay_s: float, followers: float) -> None:
+        (self.top if post == self._largest else self.others).add(delay_s, followers)
 
 
 def _authors(world: World, posts: int, limit: float) -> list[float]:
