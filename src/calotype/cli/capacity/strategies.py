@@ -47,7 +47,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     """CPU of a feed page in the web worker."""
     page_postgres_s: float
     cores: float
-    """CPU seconds a second of writing entries and of reading what was not written, the page itself left out."""
+    """CPU seconds a second of jobs, of writing entries and of reading what was not written, the page itself left out."""
     largest_s: float
     """From the post of the largest author who is pushed to the last of their followers, if nothing else is to do. One
     run follows the other, so that a worker more does not help."""
@@ -77,14 +77,17 @@ def sums(world: World, pulled_from: float) -> Sums:
     costs = world.costs
     entries = world.posts_a_second * mean_pushed(world.posts, pulled_from)
     lists = followers_above(world.law, pulled_from)
-    merge_s = costs.list_read_app_s + costs.read_postgres_s
+    written_s = costs.entry_app_s + costs.entry_postgres_s
+    merged_s = costs.list_read_app_s + costs.read_postgres_s
     return Sums(
         pulled_from=pulled_from,
         entries_a_second=entries,
         lists_a_page=lists,
         page_app_s=costs.feed_page_app_s + lists * costs.list_read_app_s,
         page_postgres_s=lists * costs.read_postgres_s + (world.timeline_postgres_s if pulled_from else 0),
-        cores=entries * (costs.entry_app_s + costs.entry_postgres_s) + world.pages_a_second * lists * merge_s,
+        cores=_runs(world, pulled_from) * world.run_s
+        + entries * written_s
+        + world.pages_a_second * lists * merged_s,
         largest_s=_largest_s(world, pulled_from),
     )
 
@@ -98,9 +101,17 @@ def sweep(world: World, pulled_from: float) -> list[Sums]:
 
 def workers(world: World, pulled_from: float, utilisation: float) -> int:
     """Processes that are busy for this share of the time. They wait for PostgreSQL as long as they work."""
-    costs, pushed = world.costs, mean_pushed(world.posts, pulled_from)
-    busy_s = world.run_s * (1 + pushed / ENTRIES_A_RUN) + pushed * costs.entry_wall_s
-    return max(1, ceil(world.posts_a_second * busy_s / utilisation))
+    entries = world.posts_a_second * mean_pushed(world.posts, pulled_from)
+    busy_s = _runs(world, pulled_from) * world.run_s + entries * world.costs.entry_wall_s
+    return max(1, ceil(busy_s / utilisation))
+
+
+def _runs(world: World, pulled_from: float) -> float:
+    """Jobs a second. Whoever is pulled has one for each post too, which finds that out; where nobody is pushed there are
+    none."""
+    if not pulled_from:
+        return 0.0
+    return world.posts_a_second * (1 + mean_pushed(world.posts, pulled_from) / ENTRIES_A_RUN)
 
 
 def _largest_s(world: World, followers: float) -> float:
