@@ -24,10 +24,14 @@ from calotype.infra.tao.forget import forget
 from calotype.infra.timelines import PostgresTimelines, Timelines
 from calotype.product import graph_types
 from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
+from calotype.product.comments.types import COMMENTED, Commented
 from calotype.product.feed.tasks import fan_out_of, followed, unfollowed
 from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfollowed
+from calotype.product.likes.types import LIKED, Liked
+from calotype.product.notifications import tasks as notifications
 from calotype.product.photos.actions import remove_blobs
 from calotype.product.photos.types import PUBLISHED, PostPublished
+from calotype.web.live import Live
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
 
@@ -52,12 +56,15 @@ async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[S
         shards = await stack.enter_async_context(
             Shards(configuration.databases["default"], configuration.servers, standbys=here.standbys)
         )
+        live = Live(configuration.databases["default"])
+        stack.push_async_callback(live.close)
         yield Site(
             graph=Graph(shards, cache),
             sessions=SessionRows(sessions, cache),
             blobs=blobs,
             imaging=threads,
             data=data,
+            live=live,
             timelines=await _timelines(configuration, shards, cache, stack),
             cache=cache,
             regions=tuple(configuration.regions),
@@ -85,11 +92,12 @@ def nodes(cassandra: Cassandra) -> Nodes:
     return Nodes(cassandra.hosts, cassandra.port, cassandra.user, cassandra.password, cassandra.keyspace)
 
 
-def _sent[E](sender: Sender, event: type[E], call_of: Callable[[E], Call]) -> Handler:
-    """What has happened in one slice is a job of another."""
+def _sent[E](sender: Sender, event: type[E], *calls_of: Callable[[E], Call]) -> Handler:
+    """What has happened in one slice is a job of another, or of several."""
 
     async def handler(payload: bytes) -> None:
-        await sender.send(call_of(msgspec.json.decode(payload, type=event)))
+        happened = msgspec.json.decode(payload, type=event)
+        await sender.send(*(call_of(happened) for call_of in calls_of))
 
     return handler
 
@@ -99,7 +107,9 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     return {
         JOB: sender.call,
         PUBLISHED: _sent(sender, PostPublished, fan_out_of),
-        FOLLOWED: _sent(sender, Followed, followed),
+        FOLLOWED: _sent(sender, Followed, followed, notifications.followed),
+        LIKED: _sent(sender, Liked, notifications.liked),
+        COMMENTED: _sent(sender, Commented, notifications.commented),
         UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),

@@ -5,6 +5,7 @@ from calotype.product.comments.types import AUTHORED, AUTHORED_BY, COMMENT_ON, H
 from calotype.product.feed.types import PULLS
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY, LIKES
+from calotype.product.notifications.types import SEEN
 from calotype.product.photos.types import POSTED, POSTED_BY, Post
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "POSTED",
     "POSTED_BY",
     "PULLS",
+    "SEEN",
     "Comment",
     "Person",
     "Post",
