@@ -114,7 +114,7 @@ class Connection:
             "raw_path": b"/notifications/live/",
             "root_path": "",
             "query_string": b"",
-            "headers": [(b"host", b"127.0.0.1"), (b"cookie", cookies.encode())],
+            "headers": [(b"host", b"testserver"), (b"cookie", cookies.encode())],
             "client": (someone.browser.address, 1),
             "server": ("127.0.0.1", 80),
         }
