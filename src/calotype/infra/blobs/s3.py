@@ -36,7 +36,7 @@ from calotype.infra.blobs.types import (
     checked_content_type,
     checked_range,
 )
-from calotype.std.deadline import remaining_s
+from calotype.std.deadline import deadline, remaining_s
 
 UPLOADERS = 4
 """Threads that send large blobs in parts; each holds one connection."""
@@ -124,7 +124,7 @@ class S3Blobs:
         checked = blob_prefix(prefix)
         if not checked:
             raise BlobKeyInvalid("delete_prefix needs a prefix: the empty one would remove every blob")
-        with self._failures_named("delete", checked):
+        with self._failures_named("delete", checked), deadline(remaining_s()):  # one end for all that follows
             await self._in_thread(lambda _: multipart.abort_below(self._bucket, checked))
             removed: set[str] = set()
             while keys := [info.key async for info in self.list(checked)]:
