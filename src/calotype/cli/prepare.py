@@ -14,7 +14,7 @@ from calotype.cli.bars import Bar
 @click.command()
 @click.option("--demo/--no-demo", default=True, help="Whether a new site gets demo people and photographs.")
 def prepare(demo: bool) -> None:
-    """Migrate every database and logical shard, collect static files, make the demo. Repeating it does nothing new.
+    """Migrate every database and logical shard, make a missing bucket, collect static files, make the demo. Repeating it does nothing new.
 
     `calotype up` runs it before the site starts. Migrations are compatible with the release before and after.
     """
@@ -29,6 +29,7 @@ def prepare(demo: bool) -> None:
 
     asyncio.run(_shards())
     install_broker(control_dsn(settings.SITE))
+    asyncio.run(_bucket())
     for alias in settings.DATABASES:
         _migrate(alias)
     _collect_static(settings.DATA)
@@ -82,6 +83,17 @@ async def _shards() -> None:
     )
     with Bar("logical shards") as bar:
         await migrate(placement, site.servers, bar.update)
+
+
+async def _bucket() -> None:
+    """Make the bucket of blobs, if the site has one and it is missing."""
+    from django.conf import settings
+
+    from calotype.config.wiring import bucket_of
+    from calotype.infra.blobs import ensure_bucket
+
+    if settings.SITE.s3 is not None:
+        await ensure_bucket(bucket_of(settings.SITE.s3))
 
 
 async def _demo(data: Path) -> None:

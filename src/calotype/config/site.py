@@ -49,6 +49,17 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Timelines that nobody has read for so long are dropped, and made again when their owner returns."""
 
 
+class S3(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bucket that holds the blobs, instead of a directory."""
+
+    endpoint: str
+    """`https://host` or `http://host:port`, without a path."""
+    bucket: str
+    access_key: str
+    secret_key: str
+    region: str = "us-east-1"
+
+
 class Email(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`file` keeps each message in DATA/mail, `console` prints it to the log, `smtp` sends it."""
 
@@ -90,6 +101,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`amqp://` of a RabbitMQ that carries background jobs; empty: they lie in the database `default`."""
     blobs: str = ""
     """Where blobs live: an absolute path, or empty for DATA/blobs."""
+    s3: S3 | None = None
+    """Where blobs live instead, if it is there."""
     embedded_postgres: bool = True
     """Whether the supervisor starts the PostgreSQL servers `pg-1` and `pg-2` itself."""
     embedded_memcached: bool = True
@@ -164,7 +177,10 @@ def save(data: Path, site: Site) -> None:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     half_written = data / f".{FILE}.new"
     half_written.touch(mode=0o600)
-    half_written.write_bytes(msgspec.toml.encode(site))
+    said = msgspec.to_builtins(site)  # TOML has no word for nothing: what is None is left out
+    half_written.write_bytes(
+        msgspec.toml.encode({key: value for key, value in said.items() if value is not None})
+    )
     half_written.rename(data / FILE)
 
 
@@ -184,9 +200,28 @@ def _complaints(site: Site) -> Iterator[str]:
         yield f"broker is {site.broker!r}; it must begin with amqp:// or amqps://, or be empty"
     if not 1 <= site.memcached_mb <= 1 << 20:
         yield f"memcached_mb is {site.memcached_mb}; it must be 1 to {1 << 20}"
+    if site.s3 is not None:
+        yield from (f"[s3] {complaint}" for complaint in _complaints_of_s3(site.s3))
+        if site.blobs:
+            yield f"[s3] is there, and blobs is {site.blobs}: only one of the two can hold the blobs"
     for place, (name, one) in enumerate(site.regions.items()):
         for complaint in _complaints_of_region(site, name, one, first=place == 0):
             yield f"[regions.{name}] {complaint}"
+
+
+def _complaints_of_s3(s3: S3) -> Iterator[str]:
+    scheme, _, address = s3.endpoint.partition("://")
+    if scheme not in ("http", "https") or not re.fullmatch(
+        r"(?:[^\s/:\[\]@?#]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", address
+    ):
+        yield f"endpoint is {s3.endpoint!r}; it must be http:// or https:// and a host, with a port if it has one, and no path"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", s3.bucket):
+        yield f"bucket is {s3.bucket!r}; it must be 3 to 63 of a-z, 0-9, . and -"
+    if not re.fullmatch(r"[a-z0-9-]+", s3.region):
+        yield f"region is {s3.region!r}; it must be of a-z, 0-9 and -, such as us-east-1"
+    for name in ("access_key", "secret_key"):
+        if not re.fullmatch(r"[!-~]+", getattr(s3, name)):
+            yield f"{name} must be of printable characters without spaces, and not empty"
 
 
 def _complaints_of_region(site: Site, name: str, one: Region, *, first: bool) -> Iterator[str]:
