@@ -32,6 +32,7 @@ class RunningVersitygw:
         return Bucket(self.server.endpoint, name, REGION, keys.access_key, keys.secret_key)
 
     def start(self) -> None:
+        """Start it again, with all that it held."""
         if self.process.poll() is not None:
             self.process = self._started()
 
@@ -40,6 +41,10 @@ class RunningVersitygw:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
 
     def freeze(self) -> None:
         """It keeps its connections, takes new ones, and answers nothing."""

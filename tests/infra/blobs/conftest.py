@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from calotype.infra.blobs import BlobStore, LocalBlobs, S3Blobs, ensure_bucket
-from tests.versitygw import RunningVersitygw, running_versitygw
+from tests.versitygw import RunningVersitygw
 
 ENGINES = ["local", pytest.param("s3", marks=pytest.mark.s3)]
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def versitygw(short_directory: Path) -> Iterator[RunningVersitygw]:
-    """One that all tests of this process share; each has a bucket of its own, and whoever stops it starts it again."""
-    with running_versitygw(short_directory) as one:
-        yield one
 
 
 @pytest.fixture

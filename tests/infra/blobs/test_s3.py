@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import msgspec
 import obstore
@@ -29,15 +29,6 @@ pytestmark = pytest.mark.s3
 JPEG = "image/jpeg"
 LARGE = b"".join(bytes([n]) * 1_000_000 for n in range(20))
 assert len(LARGE) > multipart.ABOVE_BYTES
-
-
-@pytest.fixture
-def own_versitygw(versitygw: RunningVersitygw) -> Iterator[RunningVersitygw]:
-    """The shared one, to be stopped and frozen: it runs again after the test."""
-    yield versitygw
-    if versitygw.process.poll() is None:
-        versitygw.thaw()
-    versitygw.start()
 
 
 async def contents(store: S3Blobs) -> list[BlobInfo]:

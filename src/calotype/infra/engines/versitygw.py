@@ -152,7 +152,8 @@ class Versitygw:
         self.objects.mkdir(exist_ok=True, mode=0o700)
         write_through(self.objects)
         (self.objects / BUCKET).mkdir(exist_ok=True, mode=0o700)
-        options = ["--port", f"127.0.0.1:{self.port}", "--region", REGION, "--keep-alive", "--quiet"]
+        options = ["--port", f"127.0.0.1:{self.port}", "--region", REGION, "--health", self._health]
+        options += ["--keep-alive", "--quiet"]
         return [program, *options, "posix", "--dir-perms", "0700", "--file-perms", "0600", str(self.objects)]
 
     @property
@@ -162,17 +163,21 @@ class Versitygw:
         return {"ROOT_ACCESS_KEY": keys.access_key, "ROOT_SECRET_KEY": keys.secret_key}
 
     def ready(self) -> bool:
-        """Whether a versitygw answers at its port now."""
+        """Whether it answers now: it, and no other that has its port."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PROBE_S)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
-            connection.request("GET", "/")
-            return connection.getresponse().getheader("Server", "").upper() == "VERSITYGW"
+            connection.request("GET", self._health)
+            return connection.getresponse().status == http.client.OK
         return False
+
+    @property
+    def _health(self) -> str:
+        return f"/ready-{self.keys.access_key}"
 
     def wait_until_ready(self, process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:
         """Block until it answers; raises `VersitygwUnusable` when it has ended or takes longer."""
         until = time.monotonic() + seconds
-        while process.poll() is None:  # first: at the port of one that has ended, another may answer
+        while process.poll() is None:
             if self.ready():
                 return
             if time.monotonic() > until:
