@@ -61,10 +61,12 @@ class RunningVersitygw:
 
 
 @contextmanager
-def running_versitygw(directory: Path) -> Iterator[RunningVersitygw]:
-    """In a new directory under this one, ended with the block."""
+def running_versitygw(directory: Path, *, write_through: bool = False) -> Iterator[RunningVersitygw]:
+    """In a new directory under this one, ended with the block. It survives the death of any process, as always, but not
+    that of the machine: a test run needs no more."""
     (port,) = free_ports(1, 19_000 + os.getpid() % 3_000)
-    server = RunningVersitygw(Versitygw("s3", Path(tempfile.mkdtemp(dir=directory)), port, TOOLS))
+    root = Path(tempfile.mkdtemp(dir=directory))
+    server = RunningVersitygw(Versitygw("s3", root, port, TOOLS, write_through))
     try:
         yield server
     finally:

@@ -15,7 +15,7 @@ import pytest
 from calotype.infra.blobs import S3Blobs
 from calotype.infra.engines import versitygw as engine
 from calotype.infra.engines.versitygw import Versitygw, VersitygwUnusable, binary, install, start
-from tests.versitygw import RunningVersitygw
+from tests.versitygw import RunningVersitygw, running_versitygw
 
 
 def program(directory: Path, text: str = "#!/bin/sh\n") -> Path:
@@ -107,16 +107,15 @@ async def test_only_its_owner_can_read_its_files(versitygw: RunningVersitygw) ->
 
 @pytest.mark.s3
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the attributes that Linux has")
-async def test_what_it_makes_is_written_through_where_the_file_system_can(
-    versitygw: RunningVersitygw,
-) -> None:
-    if not versitygw.server.durable:
-        pytest.skip("this file system has no attributes of chattr")
-    await S3Blobs(versitygw.bucket()).put("through/deep/a.jpg", b"1", "image/jpeg")
-    top = versitygw.server.objects / "calotype" / "through"
-    for directory in (top, top / "deep"):
-        assert engine._flags(directory) & engine._DIRECTORY_SYNC, "its names are written at once"
-    assert engine._flags(top / "deep" / "a.jpg") & engine._SYNC, "its bytes are written at once"
+async def test_what_it_makes_is_written_through_where_the_file_system_can(short_directory: Path) -> None:
+    with running_versitygw(short_directory, write_through=True) as running:
+        if not running.server.durable:
+            pytest.skip("this file system has no attributes of chattr")
+        await S3Blobs(running.bucket()).put("through/deep/a.jpg", b"1", "image/jpeg")
+        top = running.server.objects / "calotype" / "through"
+        for directory in (top, top / "deep"):
+            assert engine._flags(directory) & engine._DIRECTORY_SYNC, "its names are written at once"
+        assert engine._flags(top / "deep" / "a.jpg") & engine._SYNC, "its bytes are written at once"
 
 
 def test_a_file_system_without_attributes_is_said_to_be_not_durable(tmp_path: Path) -> None:
@@ -127,7 +126,7 @@ def test_a_file_system_without_attributes_is_said_to_be_not_durable(tmp_path: Pa
     server = Versitygw("s3", root, 19_000)
     try:
         server.objects.mkdir(parents=True)
-        engine.write_through(server.objects)
+        engine.have_written_through(server.objects)
         assert server.durable is False
     finally:
         server.objects.rmdir()

@@ -111,6 +111,8 @@ class Versitygw:
     port: int
     tools: Path | None = None
     """Where `install` has put the program, if it is not on PATH."""
+    write_through: bool = True
+    """Whether to be durable where the file system can be. Without it a put costs no flush of the disk: for tests."""
 
     @property
     def endpoint(self) -> str:
@@ -150,7 +152,8 @@ class Versitygw:
             )
         make_private(self.root)
         self.objects.mkdir(exist_ok=True, mode=0o700)
-        write_through(self.objects)
+        if self.write_through:
+            have_written_through(self.objects)
         (self.objects / BUCKET).mkdir(exist_ok=True, mode=0o700)
         options = ["--port", f"127.0.0.1:{self.port}", "--region", REGION, "--health", self._health]
         options += ["--keep-alive", "--quiet"]
@@ -204,7 +207,7 @@ def start(server: Versitygw, log: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def write_through(directory: Path) -> None:
+def have_written_through(directory: Path) -> None:
     """Have the file system write all that is made below `directory` to the disk at once, if it can do that."""
     flags = _flags(directory)
     if sys.platform != "linux" or (flags & _SYNC and flags & _DIRECTORY_SYNC):
