@@ -119,7 +119,7 @@ class Connection:
             self._http.close()  # a late answer must not be taken for that of the next request
             raise
         # To complete an upload takes a server so long that it says 200 first, and perhaps an error after it.
-        if answer.status >= 300 or b"<Error>" in said[:500]:
+        if answer.status >= 300 or b"<Error>" in said:
             raise Refused(_refusal(answer.status, said.decode(errors="replace")))
         return said, {name.lower(): value for name, value in answer.getheaders()}
 
