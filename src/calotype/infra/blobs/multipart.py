@@ -17,7 +17,7 @@ import logging
 import re
 import threading
 
-from calotype.infra.blobs.s3_client import Bucket, Connection, Refused
+from calotype.infra.blobs.s3_client import Bucket, Connection, Refused, tolerated
 
 PART_BYTES = 8 * 1024 * 1024
 ABOVE_BYTES = 2 * PART_BYTES
@@ -110,11 +110,8 @@ def _abort(bucket: Bucket, key: str, upload: str) -> None:
 
 
 def _abort_on(connection: Connection, key: str, upload: str) -> None:
-    try:
+    with tolerated("NoSuchUpload"):  # it was completed after all, or somebody else aborted it
         connection.ask("DELETE", key, {"uploadId": upload}, within_s=ABORT_S)
-    except Refused as refused:
-        if refused.refusal.code != "NoSuchUpload":  # it was completed after all, or somebody else aborted it
-            raise
 
 
 def _upload_in(said: str) -> str:

@@ -6,11 +6,12 @@ Authorization Header" describes it, with the hash of the body, so that a body th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import http.client
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -62,6 +63,16 @@ class Refused(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"{refusal.status} {refusal.code}: {refusal.message}")
         self.refusal = refusal
+
+
+@contextlib.contextmanager
+def tolerated(code: str) -> Iterator[None]:
+    """What was refused with this code needs nothing more."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.refusal.code != code:
+            raise
 
 
 def refusal_in(text: str) -> Refusal | None:
@@ -153,14 +164,20 @@ class Connection:
 
 def make_bucket(bucket: Bucket) -> None:
     """Make it if it is not there. Raises as `Connection.ask` does. Blocking."""
-    where = "" if bucket.region == "us-east-1" else bucket.region  # that region must not be named
-    body = f"<CreateBucketConfiguration><LocationConstraint>{where}</LocationConstraint></CreateBucketConfiguration>"
     with Connection(bucket) as connection:
-        try:
-            connection.ask("PUT", body=body.encode() if where else b"")
-        except Refused as refused:
-            if refused.refusal.code != "BucketAlreadyOwnedByYou":
-                raise
+        with tolerated("NoSuchBucket"):
+            connection.ask("GET", query={"list-type": "2", "max-keys": "1"})
+            return
+        with tolerated("BucketAlreadyOwnedByYou"):  # another process of ours was faster
+            connection.ask("PUT", body=_location(bucket.region))
+
+
+def _location(region: str) -> bytes:
+    """Where to make a bucket. The first region must not be named: it is meant when none is."""
+    if region == "us-east-1":
+        return b""
+    where = f"<LocationConstraint>{region}</LocationConstraint>"
+    return f"<CreateBucketConfiguration>{where}</CreateBucketConfiguration>".encode()
 
 
 def _refusal(status: int, said: str) -> Refusal:
