@@ -3,7 +3,7 @@
 A bucket is a directory in `root`/objects, a blob a file in it. The gateway itself never calls fsync, neither for the bytes nor
 for their names: its source has no such call, and a trace of it shows none. So `root`/objects gets the attributes that
 `chattr +SD` sets, which all that is made below inherits: the file system then writes bytes and names to the disk before the calls return,
-and what the gateway acknowledges is durable. ext4 and XFS have them; where a file system does not (tmpfs, overlays, macOS),
+and what the gateway acknowledges is durable. ext4 has both attributes; where one is missing (XFS, tmpfs, overlays, macOS)
 `durable` is False: then it survives the death of any process, but not a loss of power.
 """
 
@@ -39,6 +39,7 @@ PROBE_S = 1.0
 # From linux/fs.h, the same on every 64-bit machine.
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
 _SYNC, _DIRECTORY_SYNC = 0x00000008, 0x00010000
+_THROUGH = _SYNC | _DIRECTORY_SYNC
 
 
 class VersitygwUnusable(CalotypeError):
@@ -76,13 +77,12 @@ def install(tools: Path, log: Path) -> bool:
     if go is None:
         log.write_text(f"versitygw is built with Go, which is neither on PATH nor at {GO}\n")
         return False
-    work = tools / "go"
+    work = tools / "versitygw-build"
     environment = os.environ | {
         "GOBIN": str(tools / "bin"),
         "GOPATH": str(work),
         "GOCACHE": str(work / "cache"),
         "GOTMPDIR": str(work),
-        "GOENV": "off",
         "GOFLAGS": "-modcacherw",  # Go makes its downloads read-only, and could not be tidied away
         "CGO_ENABLED": "0",
     }
@@ -141,7 +141,7 @@ class Versitygw:
     @property
     def durable(self) -> bool:
         """Whether what it acknowledges survives a loss of power; known once `command` has made the directory."""
-        return self.objects.is_dir() and _flags(self.objects) & _SYNC != 0
+        return self.objects.is_dir() and _flags(self.objects) & _THROUGH == _THROUGH
 
     def command(self) -> list[str]:
         """The gateway in the foreground, to be run with `environment`; SIGTERM stops it. Makes the bucket too."""
@@ -210,12 +210,12 @@ def start(server: Versitygw, log: Path) -> subprocess.Popen[bytes]:
 def have_written_through(directory: Path) -> None:
     """Have the file system write all that is made below `directory` to the disk at once, if it can do that."""
     flags = _flags(directory)
-    if sys.platform != "linux" or (flags & _SYNC and flags & _DIRECTORY_SYNC):
+    if sys.platform != "linux" or flags & _THROUGH == _THROUGH:
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with contextlib.suppress(OSError):  # tmpfs and overlays have no such attributes
-            fcntl.ioctl(descriptor, _SET_FLAGS, struct.pack("l", flags | _SYNC | _DIRECTORY_SYNC))
+        with contextlib.suppress(OSError):  # only ext4 and its kin have both attributes
+            fcntl.ioctl(descriptor, _SET_FLAGS, struct.pack("l", flags | _THROUGH))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
