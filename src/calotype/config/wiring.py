@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from calotype.config.caches import region_cache
-from calotype.config.site import SESSIONS, Cassandra, region, region_name
+from calotype.config.site import S3, SESSIONS, Cassandra, region, region_name
 from calotype.config.site import Site as Configuration
-from calotype.infra.blobs import LocalBlobs
+from calotype.infra.blobs import BlobStore, Bucket, LocalBlobs, S3Blobs
 from calotype.infra.invalidation import RegionCache
 from calotype.infra.jobs import JOB, Call
 from calotype.infra.jobs.dispatch import Sender
@@ -38,7 +38,7 @@ from calotype.web.site import Site
 if TYPE_CHECKING:
     from calotype.infra.timelines.cassandra import Nodes
 
-__all__ = ["graph_types", "open_site", "outbox_handlers"]
+__all__ = ["bucket_of", "graph_types", "nodes", "open_site", "outbox_handlers"]
 """`graph_types` is imported for its declarations."""
 
 
@@ -46,7 +46,6 @@ __all__ = ["graph_types", "open_site", "outbox_handlers"]
 async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[Site]:
     """Everything that a process needs to serve or tend the site, opened and closed with the block."""
     here = region(configuration)
-    blobs = LocalBlobs(Path(configuration.blobs) if configuration.blobs else data / "blobs")
     threads = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="imaging")
     sessions = pool_with_standby(SESSIONS, configuration.databases[SESSIONS], here.standbys.get(SESSIONS))
     async with AsyncExitStack() as stack:
@@ -61,7 +60,7 @@ async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[S
         yield Site(
             graph=Graph(shards, cache),
             sessions=SessionRows(sessions, cache),
-            blobs=blobs,
+            blobs=_blobs(configuration, data),
             imaging=threads,
             data=data,
             live=live,
@@ -90,6 +89,17 @@ def nodes(cassandra: Cassandra) -> Nodes:
     from calotype.infra.timelines.cassandra import Nodes
 
     return Nodes(cassandra.hosts, cassandra.port, cassandra.user, cassandra.password, cassandra.keyspace)
+
+
+def bucket_of(s3: S3) -> Bucket:
+    """The bucket that the file names, as `infra.blobs` and its `ensure_bucket` want it."""
+    return Bucket(s3.endpoint, s3.bucket, s3.region, s3.access_key, s3.secret_key)
+
+
+def _blobs(configuration: Configuration, data: Path) -> BlobStore:
+    if configuration.s3 is not None:
+        return S3Blobs(bucket_of(configuration.s3))
+    return LocalBlobs(Path(configuration.blobs) if configuration.blobs else data / "blobs")
 
 
 def _sent[E](sender: Sender, event: type[E], *calls_of: Callable[[E], Call]) -> Handler:
