@@ -77,6 +77,20 @@ async def test_likes_of_one_post_are_one_note_with_the_last_of_them_first(
     assert [each.username for each in note.people] == [each.username for each in others[:0:-1]]
     assert note.post is not None
     assert note.post.id == mine
+    page = (await told.browser.get("/notifications/")).text
+    assert f"<bdi>{others[-1].username}</bdi> and 4 others like your photo" in page
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"), [(1, "follows you now"), (2, "follow you now"), (4, "and 3 others follow")]
+)
+async def test_one_two_and_more_are_named_each_in_their_way(
+    told: Someone, new_person: NewPerson, web_site: Site, work: Sweep, amount: int, words: str
+) -> None:
+    for _ in range(amount):
+        await follow(web_site.graph, (await new_person()).id, told.id)
+    await all_done(work)
+    assert words in (await told.browser.get("/notifications/")).text
 
 
 async def test_comments_and_follows_are_told_and_ones_own_are_not(

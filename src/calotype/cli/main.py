@@ -79,6 +79,7 @@ Environment, each the same as the option of `up`:
   CALOTYPE_POSTGRES   DSNs of existing servers, separated by spaces
   CALOTYPE_BROKER     amqp:// of RabbitMQ, for background jobs (kept)
   CALOTYPE_TIMELINES  postgres or cassandra, for the feeds (kept)
+  CALOTYPE_BLOBS      local or s3, for the photographs (first start)
   CALOTYPE_REGIONS    how many regions this machine plays, 1 or 2 (kept)
 \b
 And of the program that starts this one:

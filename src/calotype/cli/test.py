@@ -157,7 +157,18 @@ def _on_oldest_python() -> Ran:
 
 def _environment() -> Mapping[str, str]:
     """Ours, without what would point the tests at somebody's site."""
-    site = ("DATA", "HOST", "PORT", "WORKERS", "POSTGRES", "REGIONS", "REGION", "BROKER")
+    site = (
+        "DATA",
+        "HOST",
+        "PORT",
+        "WORKERS",
+        "POSTGRES",
+        "REGIONS",
+        "REGION",
+        "BROKER",
+        "TIMELINES",
+        "BLOBS",
+    )
     pointing = {f"CALOTYPE_{name}" for name in site}
     return {key: value for key, value in os.environ.items() if key not in pointing}
 

@@ -58,6 +58,8 @@ class S3(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access_key: str
     secret_key: str
     region: str = "us-east-1"
+    embedded: bool = False
+    """Whether it is the gateway over DATA/engines/s3, which the supervisor starts itself."""
 
 
 class Email(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
