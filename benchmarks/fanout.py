@@ -123,7 +123,9 @@ def _push(timelines: PostgresTimelines, author: int, owners: Sequence[int]) -> C
     async def push() -> None:
         number = next(_numbers)
         for start in range(0, len(owners), BATCH):
-            await timelines.push(HOME, owners[start : start + BATCH], [Entry(number, number, author)], keep=KEPT)
+            await timelines.push(
+                HOME, owners[start : start + BATCH], [Entry(number, number, author)], keep=KEPT
+            )
 
     return push
 
