@@ -43,6 +43,8 @@ class Stack:
     cookies: dict[int, str]
     helpers: tuple[int, ...] = ()
     """Processes beside it whose CPU is told apart: memcached."""
+    consumers: tuple[int, ...] = ()
+    """Those of the commit logs."""
 
     def page(self, viewer: int) -> bytes:
         return self.client.get(
@@ -59,7 +61,7 @@ def started(bench: BenchSite, viewers: Sequence[int]) -> Iterator[list[Stack]]:
     ports = processes.free_ports(4)
     with ExitStack() as stack:
         yield [
-            stack.enter_context(_ours(bench, ports[0], viewers)),
+            stack.enter_context(ours(bench, ports[0], viewers)),
             stack.enter_context(_drf(bench, ports[1], viewers)),
             stack.enter_context(_tuned(bench, ports[2], viewers)),
             stack.enter_context(_cached(bench, ports[3], viewers)),
@@ -121,7 +123,7 @@ async def build_timelines(bench: BenchSite, owners: Sequence[int]) -> None:
 
 
 @contextmanager
-def _ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+def ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
     """With memcached and the consumers of all logs beside it, as `calotype up` runs them."""
     cookies = asyncio.run(session_cookies(bench, viewers))
     asyncio.run(build_timelines(bench, viewers))
@@ -132,14 +134,19 @@ def _ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack
     with ExitStack() as stack:
         log = bench.places.log(server.name)
         memcached = stack.enter_context(processes.running(server.command(), log, server.ready))
+        consumers = []
         for name in cached.logs:
             spec = site_processes.invalidator(name, f"invalidator-{name}", told)
             told_how_far = bench.places.invalidator("a", name)
             told_how_far.unlink(missing_ok=True)
             log = bench.places.log(spec.name)
-            stack.enter_context(processes.running(spec.command, log, told_how_far.exists, spec.environment))
+            consumers.append(
+                stack.enter_context(
+                    processes.running(spec.command, log, told_how_far.exists, spec.environment)
+                )
+            )
         pid = stack.enter_context(web(bench, port))
-        yield Stack(OURS, pid, Client(port), PATH, cookies, (memcached,))
+        yield Stack(OURS, pid, Client(port), PATH, cookies, (memcached,), tuple(consumers))
 
 
 @contextmanager

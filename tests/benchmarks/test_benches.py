@@ -138,3 +138,18 @@ def test_feed(data: Path) -> None:
         "tuned+memcached": 1,
     }
     assert all(row.value <= 2 for row in queries.values())
+
+
+@pytest.mark.memcached
+def test_site(data: Path) -> None:
+    made = bench("site", data)
+    rows = {row.name: row for row in made.rows}
+    assert {row.baseline for row in made.rows} == {"published", None}
+    bounded = {name: row.limit for name, row in rows.items() if row.limit is not None}
+    assert set(bounded) == {"mix app", "mix engines"}
+    share = rows["mix, share of the published one that has a route"].value
+    assert (share == 100) == (made.versions["pages left out"] == "none")
+    for name in ("own posts", "home feed", "notifications", "read markers"):
+        assert rows[f"{name}, app CPU"].value > 0
+        assert rows[f"{name}, wall p50"].value > 0
+        assert rows[f"{name}, size"].value > 50
