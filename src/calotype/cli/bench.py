@@ -102,6 +102,16 @@ def site(as_json: bool, data: Path | None, quick: bool) -> None:
     _run("site_mix", as_json, data, quick)
 
 
+@bench.command("2011")
+@_options
+def september_2011(as_json: bool, data: Path | None, quick: bool) -> None:
+    """The load that Instagram published for September 2011, on a site that `calotype up` runs: how many times it holds.
+
+    Looks for the largest rate that is sustained, then holds it for five minutes. About twelve minutes.
+    """
+    _run("september_2011", as_json, data, quick)
+
+
 @bench.command()
 @_options
 def fanout(as_json: bool, data: Path | None, quick: bool) -> None:
