@@ -18,7 +18,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
@@ -130,6 +130,10 @@ class Step:
         return said
 
 
+Offer = Callable[[float, float], Step]
+"""Offers so many times 2011 for so many seconds."""
+
+
 class Load:
     """Steps of load on one site; each goes on from the posts of those before."""
 
@@ -220,8 +224,8 @@ def run(options: Options) -> Report:
     with whole_site.running(options.data / "2011") as whole:
         load = _load(whole, lengths.people)
         load.step(lengths.first, min(5.0, lengths.step_s))  # connections and caches are warm after it
-        sustained, refused = search(load, lengths)
-        held = _hold(load, sustained, lengths.hold_s) if sustained else None
+        sustained, refused = search(load.step, lengths)
+        held = hold(load.step, sustained, lengths.hold_s) if sustained else None
     failed = refused or (held if held and held.faults() else None)
     more = {"2011": "25 photos/s, 90 likes/s, 20 feed pages and 5 comments for each photo"}
     if failed is not None:
@@ -269,13 +273,13 @@ def _jpeg(picture: Image.Image) -> bytes:
     return encoded(QUALITIES[min(found, len(QUALITIES) - 1)])
 
 
-def search(load: Load, lengths: Lengths) -> tuple[Step | None, Step | None]:
+def search(offer: Offer, lengths: Lengths) -> tuple[Step | None, Step | None]:
     """The largest rate that a short step sustained, and the smallest that it did not; None when there was none such."""
     best: Step | None = None
     worst: Step | None = None
     times = lengths.first
     while worst is None and (best is None or best.times < lengths.most):
-        step = _told(load.step(times, lengths.step_s))
+        step = _told(offer(times, lengths.step_s))
         if step.faults():
             worst = step
         else:
@@ -284,7 +288,7 @@ def search(load: Load, lengths: Lengths) -> tuple[Step | None, Step | None]:
         if worst is None:
             break
         times = (best.times * worst.times) ** 0.5 if best else worst.times / 2
-        step = _told(load.step(times, lengths.step_s))
+        step = _told(offer(times, lengths.step_s))
         if step.faults():
             worst = step
         else:
@@ -292,11 +296,11 @@ def search(load: Load, lengths: Lengths) -> tuple[Step | None, Step | None]:
     return best, worst
 
 
-def _hold(load: Load, sustained: Step, seconds: float) -> Step:
+def hold(offer: Offer, sustained: Step, seconds: float) -> Step:
     """The rate that is held for so long: the sustained one, or a smaller one; the last tried if none is held."""
     times = sustained.times
     for last in range(HOLDS):
-        step = _told(load.step(times, seconds))
+        step = _told(offer(times, seconds))
         if not step.faults() or last == HOLDS - 1:
             break
         times *= SHRINK
