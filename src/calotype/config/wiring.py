@@ -27,7 +27,8 @@ from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
 from calotype.product.feed.tasks import fan_out_of, followed, unfollowed
 from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfollowed
 from calotype.product.photos.actions import remove_blobs
-from calotype.product.photos.types import PUBLISHED, PostPublished
+from calotype.product.photos.tasks import render
+from calotype.product.photos.types import PUBLISHED, STORED, PhotoStored, PostPublished
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
 
@@ -99,6 +100,7 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     return {
         JOB: sender.call,
         PUBLISHED: _sent(sender, PostPublished, fan_out_of),
+        STORED: _sent(sender, PhotoStored, render),
         FOLLOWED: _sent(sender, Followed, followed),
         UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
         "forget": forget(site.graph),
