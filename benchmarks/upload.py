@@ -39,7 +39,7 @@ ALL_WIDTHS = (2048, *DISPLAY_WIDTHS)
 SQUARE = 150
 JPEG: dict[str, Any] = {"format": "JPEG", "quality": 82}
 WEBP: dict[str, Any] = {"format": "WEBP", "quality": 78, "method": 4}
-AVIF: dict[str, Any] = {"format": "AVIF", "quality": 62, "speed": 8, "max_threads": 1}
+AVIF: dict[str, Any] = {"format": "AVIF", "quality": 62, "speed": 10, "max_threads": 1}
 
 OURS, POST = "process", "POST /new/"
 PILLOW, FULL = "pillow", "pillow, each from the full picture"

@@ -37,7 +37,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     webp_quality: int = 78
     webp_method: int = 4
     avif_quality: int = 62
-    avif_speed: int = 8
+    avif_speed: int = 10
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):

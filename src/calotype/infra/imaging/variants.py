@@ -14,10 +14,6 @@ from calotype.infra.imaging.types import MAX_VARIANT_SIDE, Recipe, Variant, Vari
 GAP = 2.0
 """How many times larger than its target a picture is at least when the slow, good filter starts; before, blocks are averaged."""
 
-AVIF_LARGE_PIXELS = 8_000_000
-"""A picture of more is encoded at `AVIF_FASTEST`: the largest, 2,048 x 16,383, would take 13 s at the recipe's speed."""
-
-AVIF_FASTEST = 10
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in pixels and parts of them."""
@@ -78,11 +74,11 @@ def encoded(name: str, picture: Image.Image, recipe: Recipe, stored: Container[s
         if f"{name}.{format}" in stored:
             continue
         buffer = BytesIO()
-        bare.save(buffer, format, **_options(format, recipe, bare.width * bare.height))
+        bare.save(buffer, format, **_options(format, recipe))
         yield Variant(name=name, width=bare.width, height=bare.height, format=format, data=buffer.getvalue())
 
 
-def _options(format: VariantFormat, recipe: Recipe, pixels: int) -> dict[str, Any]:
+def _options(format: VariantFormat, recipe: Recipe) -> dict[str, Any]:
     match format:
         case "jpeg":
             return {"quality": recipe.jpeg_quality}  # baseline: progressive is 6% smaller for 6 times the CPU
@@ -90,5 +86,4 @@ def _options(format: VariantFormat, recipe: Recipe, pixels: int) -> dict[str, An
             return {"quality": recipe.webp_quality, "method": recipe.webp_method}
         case "avif":
             # By itself it would start a thread for each processor: how many work at once is the caller's to say.
-            speed = recipe.avif_speed if pixels <= AVIF_LARGE_PIXELS else AVIF_FASTEST
-            return {"quality": recipe.avif_quality, "speed": speed, "max_threads": 1}
+            return {"quality": recipe.avif_quality, "speed": recipe.avif_speed, "max_threads": 1}
