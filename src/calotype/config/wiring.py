@@ -30,7 +30,8 @@ from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfol
 from calotype.product.likes.types import LIKED, Liked
 from calotype.product.notifications import tasks as notifications
 from calotype.product.photos.actions import remove_blobs
-from calotype.product.photos.types import PUBLISHED, PostPublished
+from calotype.product.photos.tasks import render
+from calotype.product.photos.types import PUBLISHED, STORED, PhotoStored, PostPublished
 from calotype.web.live import Live
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
@@ -117,6 +118,7 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     return {
         JOB: sender.call,
         PUBLISHED: _sent(sender, PostPublished, fan_out_of),
+        STORED: _sent(sender, PhotoStored, render),
         FOLLOWED: _sent(sender, Followed, followed, notifications.followed),
         LIKED: _sent(sender, Liked, notifications.liked),
         COMMENTED: _sent(sender, Commented, notifications.commented),
