@@ -52,6 +52,18 @@ async def cost[T](graph: Graph, work: Awaitable[T]) -> tuple[dict[str, int], T]:
 # Cost
 
 
+async def test_many_claims_are_looked_up_in_one_statement_a_server(shards: Shards) -> None:
+    graph = Graph(shards)
+    for shard in range(8):
+        await graph.writes("people", shard).claim("people", shard, "looked up", f"key {shard}", 100 + shard)
+    keys = [(shard, f"key {shard}") for shard in range(10)]
+    spent, held = await cost(graph, graph.claimed_many("people", "looked up", keys))
+    assert held == {f"key {shard}": 100 + shard for shard in range(8)}
+    assert set(spent.values()) == {1}
+    assert await graph.claimed_many("people", "another kind", keys) == {}
+    assert await graph.claimed_many("people", "looked up", []) == {}
+
+
 async def test_twenty_tasks_of_one_turn_cost_one_statement_a_server(shards: Shards) -> None:
     graph = Graph(shards)
     nodes = await graph.obj_add_many(Person, [(shard, Person(f"p{shard}")) for shard in range(20)])

@@ -133,6 +133,12 @@ class Graph:
         """(id, created) of who holds a key, None when nobody does; to look it up, not to decide on it (`Writes.claimed`)."""
         return await self._reader.claimed(partition, shard, kind, key)
 
+    async def claimed_many(
+        self, partition: str, kind: str, keys: Iterable[tuple[int, str]]
+    ) -> dict[str, int]:
+        """Who holds keys of one kind, given as (shard, key); those that somebody holds, one statement a server."""
+        return await self._reader.claimed_many(partition, kind, keys)
+
     # Associations: reads
 
     async def assoc_get(

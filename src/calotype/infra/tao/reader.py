@@ -169,6 +169,19 @@ class Reader:
         rows = await source.fetch(reads.CLAIMED, shard, kind, key)
         return (rows[0][0], rows[0][1]) if rows else None
 
+    async def claimed_many(
+        self, partition: str, kind: str, keys: Iterable[tuple[int, str]]
+    ) -> dict[str, int]:
+        """Who holds these (shard, key), by key."""
+        by_pool: dict[Pool, list[tuple[int, str]]] = {}
+        for shard, key in keys:
+            by_pool.setdefault(self._shards.pool(partition, shard), []).append((shard, key))
+        tickets = current()
+        pending = [
+            reads.claims(access(self._cache, pool, tickets)[0], kind, some) for pool, some in by_pool.items()
+        ]
+        return {key: id_ for rows in await asyncio.gather(*pending) for key, id_ in rows}
+
     # After a write
 
     async def outdate(self, pool: Pool, objects: Iterable[int], edges: Iterable[EdgeKey]) -> None:

@@ -127,6 +127,10 @@ lateral (
 ) a
 order by a.time, a.id2 limit $5
 """
+_CLAIMS = """
+select c.key, c.id from unnest($1::int[], $3::text[]) k (shard, key)
+join claims c on (c.shard, c.kind, c.key) = (k.shard, $2, k.key)
+"""
 CLAIMED = """
 select id, created from claims where shard = $1 and kind = $2 and key = $3
 """
@@ -214,6 +218,12 @@ async def ranges(pool: Pool, keys: list[RangeKey]) -> dict[RangeKey, list[Edge]]
     for row in rows:
         found[keys[row[0] - 1]].append(Edge(row[1], row[2], row[3], row[4]))
     return found
+
+
+async def claims(pool: Pool, kind: str, keys: list[tuple[int, str]]) -> list[tuple[str, int]]:
+    """(key, id) of those of these (shard, key) that are claimed."""
+    rows = await pool.fetch(_CLAIMS, [shard for shard, _ in keys], kind, [key for _, key in keys])
+    return [(row[0], row[1]) for row in rows]
 
 
 async def merged(
