@@ -64,7 +64,7 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [
             Path(__file__).parent.parent / "product" / name / "templates"
-            for name in ("follows", "photos", "likes", "comments", "feed", "profiles", "demo")
+            for name in ("follows", "photos", "likes", "comments", "feed", "profiles", "tags", "demo")
         ],
         "APP_DIRS": True,
         "OPTIONS": {

@@ -25,4 +25,5 @@ urlpatterns = [
     path("", include("calotype.product.follows.urls")),
     path("", include("calotype.product.demo.urls")),
     path("", include("calotype.product.profiles.urls")),
+    path("", include("calotype.product.tags.urls")),
 ]

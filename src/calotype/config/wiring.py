@@ -28,6 +28,8 @@ from calotype.product.feed.tasks import fan_out_of, followed, unfollowed
 from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfollowed
 from calotype.product.photos.actions import remove_blobs
 from calotype.product.photos.types import PUBLISHED, PostPublished
+from calotype.product.tags import tasks as tags
+from calotype.product.words.types import MENTIONED, WRITTEN, Written
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
 
@@ -94,6 +96,10 @@ def _sent[E](sender: Sender, event: type[E], call_of: Callable[[E], Call]) -> Ha
     return handler
 
 
+async def _let_go(payload: bytes) -> None:
+    """For events that nobody follows yet: a row without a handler would be tried again for ever, and logged each time."""
+
+
 def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     """What follows a commit, by the kind of its outbox row."""
     return {
@@ -101,6 +107,8 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
         PUBLISHED: _sent(sender, PostPublished, fan_out_of),
         FOLLOWED: _sent(sender, Followed, followed),
         UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
+        WRITTEN: _sent(sender, Written, tags.index),
+        MENTIONED: _let_go,
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),
         "reset_mail": send_reset_mail,

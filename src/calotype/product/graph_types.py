@@ -6,6 +6,8 @@ from calotype.product.feed.types import PULLS
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY, LIKES
 from calotype.product.photos.types import POSTED, POSTED_BY, Post
+from calotype.product.tags.types import TAGGED, TAGGED_WITH, Tag
+from calotype.product.words.types import MENTIONED_IN, MENTIONS, TOLD
 
 __all__ = [
     "AUTHORED",
@@ -17,10 +19,16 @@ __all__ = [
     "JOINED",
     "LIKED_BY",
     "LIKES",
+    "MENTIONED_IN",
+    "MENTIONS",
     "POSTED",
     "POSTED_BY",
     "PULLS",
+    "TAGGED",
+    "TAGGED_WITH",
+    "TOLD",
     "Comment",
     "Person",
     "Post",
+    "Tag",
 ]

@@ -17,6 +17,7 @@ class Said(msgspec.Struct, frozen=True):
     id: int
     author: PersonCard
     text: str
+    mentions: dict[str, int]
     at: int
 
 
@@ -50,7 +51,7 @@ async def _said(graph: Graph, edges: Sequence[Edge]) -> dict[int, Said]:
     authors = await people(graph, {quote.author for quote in quotes.values()})
     cards = {id_: card(author) for id_, author in authors.items()}
     return {
-        edge.id2: Said(edge.id2, cards[quote.author], quote.text, edge.time)
+        edge.id2: Said(edge.id2, cards[quote.author], quote.text, quote.mentions, edge.time)
         for edge, quote in quotes.items()
         if quote.author in cards
     }

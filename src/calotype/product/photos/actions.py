@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from calotype.infra.blobs import BlobStore, blob_key
 from calotype.infra.ids import shard_of
 from calotype.infra.imaging import Processed, process
-from calotype.infra.tao import Graph, Handler, Node
+from calotype.infra.tao import Graph, Handler, Node, VersionConflict
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.queries import PostMissing, post_of
@@ -34,6 +34,9 @@ from calotype.product.photos.types import (
     PostPublished,
     posted_at,
 )
+from calotype.product.words.parsing import parse
+from calotype.product.words.queries import people_in
+from calotype.product.words.types import WRITTEN, Written
 from calotype.std.errors import CalotypeError, Forbidden, TooLarge, Unprocessable
 from calotype.web.idempotency import claim_key
 from calotype.web.site import Site
@@ -101,7 +104,8 @@ async def publish(
     photos, refused, notes = await _store_all(site, ids, uploads)
     if not photos:
         raise NothingStored(" ".join(refused), files=refused)
-    whole = Post(author=author, photos=photos, caption=caption, at=at_ms)
+    mentions = await people_in(site.graph, caption)
+    whole = Post(author=author, photos=photos, caption=caption, mentions=mentions, at=at_ms)
     try:
         posts = await _post(site.graph, whole, key, [pending])
     except DuplicateUpload:  # a request with this key was faster: its posts are the answer to both
@@ -204,6 +208,8 @@ async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> 
             at_ms = posted_at(post)
             await write.edge(POSTED, author, post_id, time=at_ms, data=None, present=True)
             await write.post("media", shard, PUBLISHED, PostPublished(post_id, author, at_ms), 0)
+            if parse(whole.caption):
+                await write.post("media", shard, WRITTEN, Written(post_id), 0)
         await write.take_back("media", shard, pending)
     return [PostId(id_) for id_ in ids]
 
@@ -218,13 +224,26 @@ class DuplicateUpload(Unprocessable):
 async def edit(
     graph: Graph, author: AccountId, post_id: PostId, *, caption: str, alts: Sequence[str]
 ) -> Node[Post]:
-    """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`."""
+    """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`,
+    `VersionConflict`."""
     post = await own_post(graph, author, post_id)
     photos = [
         msgspec.structs.replace(photo, alt=alts[at] if at < len(alts) else photo.alt)
         for at, photo in enumerate(post.data.photos)
     ]
-    return await graph.obj_update(Post, post_id, if_version=post.version, caption=caption, photos=photos)
+    changes: dict[str, object] = {
+        "caption": caption,
+        "photos": photos,
+        "mentions": await people_in(graph, caption),
+    }
+    shard = shard_of(post_id)
+    async with graph.transaction("media", shard) as write:
+        edited = await write.obj_update(Post, post_id, changes, post.version)
+        if edited is None:
+            raise VersionConflict(_("The post was changed meanwhile. Look at it again."))
+        if caption != post.data.caption and (parse(caption) or parse(post.data.caption)):
+            await write.post("media", shard, WRITTEN, Written(post_id), 0)
+    return edited
 
 
 async def delete(graph: Graph, author: AccountId, post_id: PostId) -> None:
