@@ -64,7 +64,17 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [
             Path(__file__).parent.parent / "product" / name / "templates"
-            for name in ("follows", "photos", "likes", "comments", "feed", "profiles", "tags", "demo")
+            for name in (
+                "follows",
+                "photos",
+                "likes",
+                "comments",
+                "feed",
+                "profiles",
+                "tags",
+                "explore",
+                "demo",
+            )
         ],
         "APP_DIRS": True,
         "OPTIONS": {

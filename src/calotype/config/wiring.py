@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from calotype.config import periodic
 from calotype.config.caches import region_cache
 from calotype.config.site import SESSIONS, Cassandra, region, region_name
 from calotype.config.site import Site as Configuration
@@ -36,8 +37,8 @@ from calotype.web.site import Site
 if TYPE_CHECKING:
     from calotype.infra.timelines.cassandra import Nodes
 
-__all__ = ["graph_types", "open_site", "outbox_handlers"]
-"""`graph_types` is imported for its declarations."""
+__all__ = ["graph_types", "open_site", "outbox_handlers", "periodic"]
+"""`graph_types` and `periodic` are imported for what they declare: objects and associations, and jobs."""
 
 
 @asynccontextmanager

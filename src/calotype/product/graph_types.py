@@ -2,6 +2,7 @@
 
 from calotype.product.accounts.types import JOINED, Person
 from calotype.product.comments.types import AUTHORED, AUTHORED_BY, COMMENT_ON, HAS_COMMENT, Comment
+from calotype.product.explore.types import Ranking
 from calotype.product.feed.types import PULLS
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY, LIKES
@@ -30,5 +31,6 @@ __all__ = [
     "Comment",
     "Person",
     "Post",
+    "Ranking",
     "Tag",
 ]

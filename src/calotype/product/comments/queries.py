@@ -25,6 +25,15 @@ async def comment_counts(graph: Graph, post_ids: Iterable[int]) -> dict[int, int
     return await graph.assoc_count_many(HAS_COMMENT, post_ids)
 
 
+async def commenters(graph: Graph, post_ids: Iterable[int], amount: int) -> dict[int, set[int]]:
+    """Who wrote the last `amount` comments under each post."""
+    lists = await graph.assoc_range_many(HAS_COMMENT, post_ids, amount)
+    return {
+        post_id: {_quote.decode(edge.data).author for edge in edges if edge.data is not None}
+        for post_id, edges in lists.items()
+    }
+
+
 async def latest(graph: Graph, post_ids: Iterable[int], amount: int) -> dict[int, list[Said]]:
     """The last comments under each post, oldest of them first."""
     lists = await graph.assoc_range_many(HAS_COMMENT, post_ids, amount)

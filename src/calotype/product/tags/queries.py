@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import msgspec
 
 from calotype.infra.tao import START, Cursor, Edge, Graph
-from calotype.product.accounts.queries import card, people
-from calotype.product.photos.types import Post
+from calotype.product.profiles.grid import Listed, visible
 from calotype.product.tags import store
-from calotype.product.tags.types import TAGGED, Tagged, Under
+from calotype.product.tags.types import TAGGED, Under
 from calotype.std.errors import NotFound
 
 READS_A_PAGE = 5
@@ -25,10 +24,10 @@ class TagMissing(NotFound):
 
 async def below(
     graph: Graph, name: str, limit: int, before: Cursor = START
-) -> tuple[list[Tagged], Cursor | None]:
+) -> tuple[list[Listed], Cursor | None]:
     """A page of a tag, given by its key, with the cursor of the next one. A tag that nobody has used is empty."""
     tag = await store.find(graph, name)
-    shown: dict[int, Tagged] = {}
+    shown: dict[int, Listed] = {}
     older: Cursor | None = None if tag is None else before
     for _ in range(READS_A_PAGE):
         if tag is None or older is None or len(shown) >= limit:
@@ -40,7 +39,7 @@ async def below(
     return list(shown.values()), older
 
 
-async def above(graph: Graph, name: str, limit: int, after: Cursor) -> list[Tagged]:
+async def above(graph: Graph, name: str, limit: int, after: Cursor) -> list[Listed]:
     """Those just newer than the place of a post, newest first."""
     tag = await store.find(graph, name)
     if tag is None:
@@ -50,13 +49,8 @@ async def above(graph: Graph, name: str, limit: int, after: Cursor) -> list[Tagg
     return newer[-limit:]
 
 
-async def _visible(graph: Graph, edges: Sequence[Edge]) -> list[Tagged]:
+async def _visible(graph: Graph, edges: Sequence[Edge]) -> list[Listed]:
     """The posts of these edges that are there to be seen, each once."""
-    ids = dict.fromkeys(edge.id2 if edge.data is None else _under.decode(edge.data).post for edge in edges)
-    posts = await graph.obj_get_many(Post, ids)
-    authors = await people(graph, {post.data.author for post in posts.values()})
-    return [
-        Tagged(posts[id_], card(authors[posts[id_].data.author]))
-        for id_ in ids
-        if id_ in posts and posts[id_].data.author in authors
-    ]
+    return await visible(
+        graph, [edge.id2 if edge.data is None else _under.decode(edge.data).post for edge in edges]
+    )

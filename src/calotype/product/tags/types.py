@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
-from calotype.infra.tao import Node, association_pair, object_type
-from calotype.product.accounts.queries import PersonCard
-from calotype.product.photos.types import Post
+from calotype.infra.tao import association_pair, object_type
 
 
 @object_type(10, partition="media")
@@ -31,10 +29,3 @@ class Under(msgspec.Struct, frozen=True):
 
 TAGGED_WITH, TAGGED = association_pair(23, "tagged_with", 24, "tagged", partition="media")
 """From a post, or its author's comment under it, to tags. The time is that of the post, so that both lie side by side."""
-
-
-class Tagged(msgspec.Struct, frozen=True):
-    """A post on the page of a tag."""
-
-    post: Node[Post]
-    author: PersonCard

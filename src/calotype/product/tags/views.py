@@ -10,9 +10,8 @@ from calotype.product.accounts.queries import viewer
 from calotype.product.feed.paging import link_header, place_of
 from calotype.product.feed.queries import items_of
 from calotype.product.feed.statuses import status
-from calotype.product.photos.queries import photo_view
+from calotype.product.profiles.grid import cell
 from calotype.product.tags import queries
-from calotype.product.tags.types import Tagged
 from calotype.product.words.links import tag_url
 from calotype.product.words.parsing import tag_key
 from calotype.web import paging
@@ -42,17 +41,6 @@ async def tag(request: SiteRequest, name: str) -> HttpResponse:
         "older": paging.encode(older) if older else "",
     }
     return await show(request, "tags/tag.html", context)
-
-
-def cell(found: Tagged) -> dict[str, object]:
-    """A post in a grid of several people's, as templates show it."""
-    post = found.post
-    return {
-        "id": post.id,
-        "photo": photo_view(post.id, post.data.photos[0]),
-        "many": len(post.data.photos),
-        "author": found.author,
-    }
 
 
 @require_http_methods(["GET", "HEAD"])
