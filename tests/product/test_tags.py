@@ -16,9 +16,11 @@ from calotype.product.comments.types import HAS_COMMENT, Comment
 from calotype.product.photos.types import Post
 from calotype.product.tags import actions, store
 from calotype.product.tags.types import TAGGED, TAGGED_WITH, Tag
+from calotype.product.words import queries
 from calotype.product.words.types import MENTIONED, MENTIONED_IN, MENTIONS, TOLD, Mentioned, Written
 from calotype.web.site import Site
 from tests.product.test_timelines import AtOnce, all_done
+from tests.statements import counted
 from tests.web_fixtures import NewPerson, Someone
 
 Events = list[Mentioned]
@@ -242,6 +244,30 @@ async def test_a_suspended_person_is_mentioned_by_nobody(ann: Someone, bob: Some
     post = await web_site.graph.obj_get(Post, post_id)
     assert post is not None
     assert post.data.mentions == {}
+
+
+async def test_names_that_cannot_be_looked_up_in_time_stay_as_they_were(
+    ann: Someone, bob: Someone, new_person: NewPerson, web_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cyd = await new_person()
+    post_id = await ann.post_one(f"@{bob.username}")
+    monkeypatch.setattr(queries, "PATIENCE_S", 0.0)
+    await edit(ann, post_id, f"@{bob.username} @{cyd.username}")
+    post = await web_site.graph.obj_get(Post, post_id)
+    assert post is not None
+    assert post.data.mentions == {bob.username: bob.id}
+
+
+async def test_the_page_of_a_tag_asks_as_often_for_many_posts_as_for_one(
+    ann: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    """Session and viewer; the claim, the list, posts and authors: each a statement a server at most."""
+    for author in (ann, bob, ann):
+        await author.post_one("#counted")
+    await all_done(work)
+    async with counted(web_site) as statements:
+        assert len(await shown(ann, "/tags/counted/")) == 3
+    assert len(statements) <= 8, "\n".join(statements)
 
 
 async def test_every_spelling_of_a_tag_leads_to_one_page(ann: Someone) -> None:

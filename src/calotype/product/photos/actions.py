@@ -234,7 +234,7 @@ async def edit(
     changes: dict[str, object] = {
         "caption": caption,
         "photos": photos,
-        "mentions": await people_in(graph, caption),
+        "mentions": await people_in(graph, caption, post.data.mentions),
     }
     shard = shard_of(post_id)
     async with graph.transaction("media", shard) as write:
