@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import AsyncExitStack
 
 import msgspec
 import pytest
@@ -251,8 +252,12 @@ async def test_names_that_cannot_be_looked_up_in_time_stay_as_they_were(
 ) -> None:
     cyd = await new_person()
     post_id = await ann.post_one(f"@{bob.username}")
-    monkeypatch.setattr(queries, "PATIENCE_S", 0.0)
-    await edit(ann, post_id, f"@{bob.username} @{cyd.username}")
+    monkeypatch.setattr(queries, "PATIENCE_S", 0.1)
+    async with AsyncExitStack() as held:
+        for pool in web_site.graph.shards.pools.values():
+            connection = await held.enter_async_context(pool.transaction())
+            await pool.run_on(connection, "lock table claims in access exclusive mode")
+        await edit(ann, post_id, f"@{bob.username} @{cyd.username}")
     post = await web_site.graph.obj_get(Post, post_id)
     assert post is not None
     assert post.data.mentions == {bob.username: bob.id}
