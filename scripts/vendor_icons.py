@@ -19,6 +19,8 @@ from pathlib import Path
 VERSION = "1.62.0"
 SHA512 = "WBZA/m2PvkFpMGHDtsBck5P2A9G4ehLlYu4GwwICcmEm1BvYVgj00lCDxKRWLlbMlOibLaiwdQ88G5pHkSWgwA=="
 ICONS = (
+    "at-sign",
+    "bell",
     "chevron-left",
     "chevron-right",
     "circle-check",
@@ -39,6 +41,7 @@ ICONS = (
     "square-plus",
     "trash-2",
     "triangle-alert",
+    "user-plus",
     "users",
 )
 

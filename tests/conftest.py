@@ -17,6 +17,7 @@ from calotype.infra.shards import Shards
 from calotype.infra.tao import Graph
 from tests.memcached import RunningMemcached, running_memcached
 from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, root, running
+from tests.versitygw import RunningVersitygw, running_versitygw
 
 NewSite = Callable[[Layout], Awaitable[Site]]
 
@@ -44,6 +45,20 @@ def own_memcached(short_directory: Path) -> Iterator[RunningMemcached]:
     """One of the test's own, to be killed, frozen and looked into."""
     with running_memcached(short_directory) as (one,):
         yield one
+
+
+@pytest.fixture(scope="session")
+def versitygw(short_directory: Path) -> Iterator[RunningVersitygw]:
+    """One S3 server that all tests of this process share; each has a bucket of its own."""
+    with running_versitygw(short_directory) as one:
+        yield one
+
+
+@pytest.fixture
+def own_versitygw(versitygw: RunningVersitygw) -> Iterator[RunningVersitygw]:
+    """The same, to be killed and frozen: it runs again after the test, with what it held."""
+    yield versitygw
+    versitygw.restart()
 
 
 @pytest.fixture(scope="session")

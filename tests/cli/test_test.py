@@ -28,7 +28,7 @@ def test_expected_to_fail(): assert False
 
 
 def engine(name: str, marker: str) -> test_engines.Engine:
-    return test_engines.Engine(name, marker, name.lower(), "install it", lambda: False)
+    return test_engines.Engine(name, marker, "install it", lambda: False, name.lower())
 
 
 def test_the_counts_are_those_of_pytest(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from calotype.config.site import (
     FILE,
+    S3,
     ConfigInvalid,
     Region,
     Site,
@@ -53,6 +54,44 @@ def test_a_file_that_cannot_be_used_is_refused_with_what_is_wrong(
 ) -> None:
     (tmp_path / FILE).write_text(text)
     with pytest.raises(ConfigInvalid, match=said):
+        load(tmp_path)
+
+
+BUCKET = S3("http://127.0.0.1:9000", "photos", "key", "secret")
+
+
+def test_a_bucket_for_the_blobs_is_read_as_it_was_written(tmp_path: Path) -> None:
+    save(tmp_path, msgspec.structs.replace(SITE, s3=BUCKET))
+    assert load(tmp_path).s3 == BUCKET
+    assert BUCKET.region == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"endpoint": "127.0.0.1:9000"}, "endpoint is '127.0.0.1:9000'; it must be http:// or https://"),
+        ({"endpoint": "https://host/path"}, "no path"),
+        ({"endpoint": "https://user@host"}, "no path"),
+        ({"bucket": "Photos"}, "bucket is 'Photos'; it must be 3 to 63"),
+        ({"bucket": "ab"}, "3 to 63"),
+        ({"region": ""}, "region is ''"),
+        ({"access_key": ""}, "access_key must be"),
+        ({"secret_key": "a b"}, "secret_key must be"),
+    ],
+)
+def test_a_bucket_that_cannot_be_used_is_refused_without_its_secret(
+    wrong: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    save(tmp_path, msgspec.structs.replace(SITE, s3=msgspec.structs.replace(BUCKET, **wrong)))
+    with pytest.raises(ConfigInvalid) as caught:
+        load(tmp_path)
+    assert "[s3]" in caught.value.message and said in caught.value.message
+    assert "a b" not in caught.value.message
+
+
+def test_blobs_live_in_a_directory_or_in_a_bucket(tmp_path: Path) -> None:
+    save(tmp_path, msgspec.structs.replace(SITE, s3=BUCKET, blobs="/srv/blobs"))
+    with pytest.raises(ConfigInvalid, match="only one of the two"):
         load(tmp_path)
 
 

@@ -35,6 +35,8 @@ SIGNED_IN = (
     "/@mara/followers/",
     "/settings/profile/",
     "/settings/password/",
+    "/settings/notifications/",
+    "/notifications/",
 )
 
 

@@ -167,3 +167,29 @@ def in_timelines(site: RunningSite, post_id: int) -> int:
             assert row is not None
             found += row[0]
     return found
+
+
+def test_a_like_is_told_to_its_author_while_their_page_stays_open(open_page: OpenPage) -> None:
+    author, friend = open_page(), open_page(390)
+    sign_up(author)
+    author.goto("/new/")
+    author.locator('input[type="file"]').set_input_files([file("one.jpg", "tomato")])
+    author.get_by_role("button", name=re.compile("share|post", re.I)).click()
+    expect(author).to_have_url(re.compile(r"/edit/\?new"))
+    post_url = author.url.partition("edit/")[0]
+    author.goto("/people/")
+    bell = author.get_by_role("link", name="Notifications").first
+    expect(bell).to_have_attribute("data-unread-now", "0")
+
+    friends_name = sign_up(friend)
+    friend.goto(post_url)
+    friend.get_by_role("button", name=re.compile("^Like", re.I)).first.click()
+    expect(bell).to_have_attribute("data-unread-now", "1", timeout=15_000)
+    expect(author).to_have_title(re.compile(r"^\(1\) "))
+    second_tab = author.context.new_page()
+    second_tab.goto("/people/")
+    expect(second_tab.locator("[data-unread]")).to_have_text("1")
+
+    author.goto("/notifications/")
+    expect(author.get_by_text(f"{friends_name} likes your photo")).to_be_visible()
+    expect(second_tab.locator("[data-unread]")).to_be_hidden()

@@ -281,7 +281,14 @@ async def test_health_names_each_engine(browser: Client) -> None:
     health = (await browser.get("/healthz")).json()
     assert health == {
         "status": "ok",
-        "engines": {"pg-1": "up", "pg-2": "up", "sessions": "up", "blobs": "up", "memcached": "absent"},
+        "engines": {
+            "pg-1": "up",
+            "pg-2": "up",
+            "sessions": "up",
+            "blobs": "up",
+            "timelines": "up",
+            "memcached": "absent",
+        },
     }
 
 

@@ -12,7 +12,9 @@ from calotype.cli.site_regions import RegionHere
 from calotype.cli.site_setup import Wanted
 from calotype.cli.supervisor import ChildSpec, Supervisor, all_of
 from calotype.config.site import Site
+from calotype.infra.engines import versitygw
 from calotype.infra.engines.cassandra import Ring, fetch, fetched
+from calotype.infra.engines.versitygw import Versitygw
 
 
 async def provide_databases(
@@ -30,7 +32,8 @@ async def provide_databases(
     site = await supervisor.unless_stopped(asyncio.to_thread(site_regions.arrange, places, site, wanted))
     await supervisor.unless_stopped(asyncio.to_thread(site_setup.create_databases, site))
     site = await supervisor.unless_stopped(asyncio.to_thread(site_setup.use_broker, places, site, wanted))
-    return await supervisor.unless_stopped(asyncio.to_thread(site_setup.use_timelines, places, site, wanted))
+    site = site_setup.use_blobs(places, site, wanted, first=known is None)
+    return site_setup.use_timelines(places, site, wanted)
 
 
 async def serve(
@@ -40,6 +43,8 @@ async def serve(
     supervisor.serves([region.state() for region in regions])
     first = regions[0]
     await _start_memcached(supervisor, regions, shown)
+    if first.site.s3 is not None and first.site.s3.embedded:
+        await start_gateway(supervisor, site_setup.gateway(places), shown, running=engine_runs(places, "s3"))
     if first.site.cassandra is not None and first.site.cassandra.embedded:
         await start_ring(supervisor, site_setup.ring(places), shown, running=engine_runs(places, "cassandra"))
     await _start_standbys(supervisor, regions, shown)
@@ -99,6 +104,22 @@ async def start_ring(supervisor: Supervisor, ring: Ring, shown: Progress, *, run
         with shown.step(f"starting {', '.join(node.name for node in ring.nodes)}"):
             await supervisor.start(*site_processes.cassandra(ring))
     await supervisor.unless_stopped(secure(ring))
+
+
+async def start_gateway(
+    supervisor: Supervisor, server: Versitygw, shown: Progress, *, running: bool = False
+) -> None:
+    """Build versitygw if need be, and start it unless it runs."""
+    assert server.tools is not None
+    if versitygw.binary(server.tools) is None:
+        log = server.root / "build.log"
+        with shown.step("building versitygw, an S3 server, with Go (two minutes, once)"):
+            built = await supervisor.unless_stopped(asyncio.to_thread(versitygw.install, server.tools, log))
+        if not built:
+            raise versitygw.VersitygwUnusable(f"versitygw cannot be built; what was said is in {log}")
+    if not running:
+        with shown.step(f"starting {server.name}"):
+            await supervisor.start(site_processes.s3(server))
 
 
 async def _start_standbys(supervisor: Supervisor, regions: Sequence[RegionHere], shown: Progress) -> None:

@@ -40,6 +40,9 @@ COMMANDS = {
     ),
     "admin": Entry("calotype.cli.admin:admin", "Say who may use the admin under /admin/."),
     "bench": Entry("calotype.cli.bench:bench", "Measure every claim of the README, beside its baseline."),
+    "capacity": Entry(
+        "calotype.cli.capacity.command:capacity", "What a site of any size needs: servers, on paper."
+    ),
     "check": Entry("calotype.cli.check:check", "Format, lint, types and import contracts."),
     "test": Entry("calotype.cli.test:test", "Everything that must pass: check, then all tests."),
     "prepare": Entry("calotype.cli.prepare:prepare", "Migrate, collect static files (`up` runs it)."),
@@ -76,6 +79,7 @@ Environment, each the same as the option of `up`:
   CALOTYPE_POSTGRES   DSNs of existing servers, separated by spaces
   CALOTYPE_BROKER     amqp:// of RabbitMQ, for background jobs (kept)
   CALOTYPE_TIMELINES  postgres or cassandra, for the feeds (kept)
+  CALOTYPE_BLOBS      local or s3, for the photographs (first start)
   CALOTYPE_REGIONS    how many regions this machine plays, 1 or 2 (kept)
 \b
 And of the program that starts this one:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--demo/--no-demo", default=True, help="Whether a new site gets demo people and photographs.")
 def prepare(demo: bool) -> None:
-    """Migrate every database and logical shard, collect static files, make the demo. Repeating it does nothing new.
+    """Migrate every database and logical shard, make a missing bucket, collect static files, make the demo. Repeating it does nothing new.
 
     `calotype up` runs it before the site starts. Migrations are compatible with the release before and after.
     """
@@ -35,6 +35,7 @@ def prepare(demo: bool) -> None:
     install_broker(control_dsn(settings.SITE))
     if settings.SITE.cassandra is not None:
         asyncio.run(_timelines(settings.SITE.cassandra))
+    asyncio.run(_bucket())
     for alias in settings.DATABASES:
         _migrate(alias)
     _collect_static(settings.DATA)
@@ -96,6 +97,17 @@ async def _timelines(cassandra: Cassandra) -> None:
 
     for name in await migrate(nodes(cassandra), cassandra.replicas):
         print(f"migrated the timelines in Cassandra to {name}", flush=True)
+
+
+async def _bucket() -> None:
+    """Make the bucket of blobs, if the site has one and it is missing."""
+    from django.conf import settings
+
+    from calotype.config.wiring import bucket_of
+    from calotype.infra.blobs import ensure_bucket
+
+    if settings.SITE.s3 is not None:
+        await ensure_bucket(bucket_of(settings.SITE.s3))
 
 
 async def _demo(data: Path) -> None:

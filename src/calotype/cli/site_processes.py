@@ -21,6 +21,7 @@ from calotype.infra.engines.cassandra import Node, Ring
 from calotype.infra.engines.memcached import Memcached
 from calotype.infra.engines.postgres import Cluster, as_nobody
 from calotype.infra.engines.standby import Standby
+from calotype.infra.engines.versitygw import Versitygw
 from calotype.infra.jobs.types import Queue
 
 EMBEDDED = ("pg-1", "pg-2")
@@ -112,6 +113,16 @@ def cassandra(ring: Ring) -> list[ChildSpec]:
         )
         for node in ring.nodes
     ]
+
+
+def s3(server: Versitygw) -> ChildSpec:
+    """The program must have been built."""
+
+    async def ready() -> bool:
+        return await asyncio.to_thread(server.ready)
+
+    command = [*dying_with_us(signal.SIGTERM), *server.command()]
+    return ChildSpec(server.name, command, server.environment, ready=ready)
 
 
 def invalidators(site: Site, told: Mapping[str, str], suffix: str = "") -> list[ChildSpec]:

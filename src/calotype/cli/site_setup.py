@@ -12,14 +12,19 @@ import msgspec
 
 from calotype.cli.places import Places, tools
 from calotype.cli.site_processes import clusters, default_workers
-from calotype.config.site import FILE, Cassandra, ConfigInvalid, Site, Web, new_secret, read, save
+from calotype.config.site import FILE, S3, Cassandra, ConfigInvalid, Site, Web, new_secret, read, save
 from calotype.infra.engines.cassandra import USER, Ring
 from calotype.infra.engines.cassandra import made as made_ring
 from calotype.infra.engines.postgres import Cluster
+from calotype.infra.engines.versitygw import BUCKET, REGION, Versitygw
 from calotype.std.errors import CalotypeError
 
 OLDEST_SERVER = 160000
 """`server_version_num` of PostgreSQL 16."""
+
+
+S3_PORT = 19070
+"""Of a gateway that was not told another."""
 
 
 class ServerUnusable(CalotypeError):
@@ -41,6 +46,7 @@ class Wanted:
     regions: int | None = None
     broker: str | None = None
     timelines: Literal["postgres", "cassandra"] | None = None
+    blobs: Literal["local", "s3"] | None = None
 
 
 def existing(places: Places) -> Site | None:
@@ -137,6 +143,33 @@ def use_timelines(places: Places, site: Site, wanted: Wanted) -> Site:
     if chosen != site:
         save(places.data, chosen)
     return chosen
+
+
+def use_blobs(places: Places, site: Site, wanted: Wanted, *, first: bool) -> Site:
+    """Write where the blobs lie into the file; at the first start only, since they do not move. Raises `ConfigInvalid`."""
+    now = "local" if site.s3 is None else "s3"
+    if wanted.blobs not in (None, now) and not first:
+        raise ConfigInvalid(
+            f"the photographs of this site lie in {'a directory' if now == 'local' else 'a bucket'}, and --blobs {wanted.blobs}"
+            f" would not move them: copy them first (names stay), then change {places.data / FILE}"
+        )
+    if wanted.blobs != "s3" and not (site.s3 is not None and site.s3.embedded):
+        return site
+    if site.s3 is not None and not site.s3.embedded:
+        return site
+    server = gateway(places)
+    s3 = S3(server.endpoint, BUCKET, server.keys.access_key, server.keys.secret_key, REGION, embedded=True)
+    if s3 != site.s3:
+        site = msgspec.structs.replace(site, s3=s3)
+        save(places.data, site)
+    return site
+
+
+def gateway(places: Places) -> Versitygw:
+    """The site's own S3, at the port that `calotype engines start s3` was given last."""
+    root = places.engine("s3").data
+    port = int(path.read_text()) if (path := root / "port").exists() else S3_PORT
+    return Versitygw("s3", root, port, tools())
 
 
 def ring(places: Places) -> Ring:

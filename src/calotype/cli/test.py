@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from calotype.cli.log_files import last_lines
 from calotype.cli.places import checkout
 from calotype.std.errors import CalotypeError
 
-FAST = "not browser and not fault and not bench and not rabbitmq"
+FAST = "not browser and not fault and not bench and not rabbitmq and not cassandra and not s3"
 """What runs again on the oldest supported Python."""
 
 OLDEST = (3, 12)
@@ -52,9 +53,10 @@ class Ran(NamedTuple):
 def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> None:
     """Run `check`, then all tests; the last line says how many passed and failed.
 
-    On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ) are installed first. Elsewhere the
-    tests that need them are left out, and this says which and how to get them; with CALOTYPE_REQUIRE_ENGINES=1 a
-    missing engine is a failure. Without arguments, the fast part runs a second time on Python 3.12 if that is here.
+    On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ) are installed first; Cassandra is
+    fetched where Java and Maven are, an S3 server built where Go is (two minutes, once, while the checks run). The tests
+    of an engine that is still missing are left out, and this says which and how to get it; with
+    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, the fast part runs a second time on Python 3.12 if that is here.
 
     \b
     Examples:
@@ -62,10 +64,13 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
       ./calotype test tests/infra -k lease
       ./calotype test --no-check -m "not browser"
     """
-    lacking = _provide_engines()
     required = os.environ.get("CALOTYPE_REQUIRE_ENGINES") == "1"
-    compared = bool(arguments) or _provide_baselines()
-    checked = no_check or run_checks()
+    _install_engines()
+    with ThreadPoolExecutor() as threads:
+        fetching = _fetch_engines(threads)
+        compared = bool(arguments) or _provide_baselines()
+        checked = no_check or run_checks()
+        lacking = _lacking(fetching)
     full = _pytest(_without(lacking, arguments), report)
     oldest = Ran(True, Counts()) if arguments else _on_oldest_python()
     wanting = [engine.name for engine in lacking] + ([] if compared else ["the benchmarks' baselines"])
@@ -76,21 +81,47 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     sys.exit(0 if ok else 1)
 
 
-def _provide_engines() -> list[test_engines.Engine]:
-    """Install what is missing, where that is possible; returns what still is."""
+def _install_engines() -> None:
+    """Install what is missing and has a package, where that is possible."""
+    lacking = [engine for engine in test_engines.missing() if engine.package]
+    if not lacking or not test_engines.can_install():
+        return
+    log = _log("apt")
+    print(f"installing {', '.join(engine.package for engine in lacking)} (log: {log}) ...", flush=True)
+    if not test_engines.install(lacking, log):
+        print("\n".join(last_lines(log, 10)))
+
+
+def _fetch_engines(threads: ThreadPoolExecutor) -> list[Future[None]]:
+    """Begin to bring what is missing and has none, beside what else there is to do."""
+    begun = []
+    for engine in test_engines.missing():
+        if engine.fetch is not None:
+            log = _log(engine.name.lower())
+            print(f"fetching {engine.name} meanwhile (log: {log}) ...", flush=True)
+            begun.append(threads.submit(_fetch, engine.name, engine.fetch, log))
+    return begun
+
+
+def _fetch(name: str, fetch: Callable[[Path], bool], log: Path) -> None:
+    if not fetch(log):
+        print(f"{name} could not be fetched:", *last_lines(log, 5), sep="\n  ", flush=True)
+
+
+def _lacking(fetching: Sequence[Future[None]]) -> list[test_engines.Engine]:
+    """What is missing after all; said, with how to get it."""
+    for each in fetching:
+        each.result()
     lacking = test_engines.missing()
-    if lacking and test_engines.can_install():
-        names = ", ".join(engine.package for engine in lacking)
-        log = Path(tempfile.gettempdir()) / f"calotype-apt-{os.getpid()}.log"
-        print(f"installing {names} (log: {log}) ...", flush=True)
-        if not test_engines.install(lacking, log):
-            print("\n".join(last_lines(log, 10)))
-        lacking = test_engines.missing()
     for engine in lacking:
         print(
             f"missing: {engine.name}, so the tests marked `{engine.marker}` are left out. {_how_to_get(engine)}"
         )
     return lacking
+
+
+def _log(name: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"calotype-{name}-{os.getpid()}.log"
 
 
 def _provide_baselines() -> bool:
@@ -104,7 +135,8 @@ def _provide_baselines() -> bool:
 
 
 def _how_to_get(engine: test_engines.Engine) -> str:
-    return f"Debian, Ubuntu: apt install {engine.package}; elsewhere: {engine.elsewhere}"
+    by_apt = f"Debian, Ubuntu: apt install {engine.package}; elsewhere: " if engine.package else "To get it: "
+    return by_apt + engine.how
 
 
 def _without(lacking: list[test_engines.Engine], arguments: Sequence[str]) -> list[str]:
@@ -157,7 +189,18 @@ def _on_oldest_python() -> Ran:
 
 def _environment() -> Mapping[str, str]:
     """Ours, without what would point the tests at somebody's site."""
-    site = ("DATA", "HOST", "PORT", "WORKERS", "POSTGRES", "REGIONS", "REGION", "BROKER")
+    site = (
+        "DATA",
+        "HOST",
+        "PORT",
+        "WORKERS",
+        "POSTGRES",
+        "REGIONS",
+        "REGION",
+        "BROKER",
+        "TIMELINES",
+        "BLOBS",
+    )
     pointing = {f"CALOTYPE_{name}" for name in site}
     return {key: value for key, value in os.environ.items() if key not in pointing}
 

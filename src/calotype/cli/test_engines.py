@@ -1,4 +1,7 @@
-"""The engines that some tests need and pip cannot install: which are missing, and how to get them."""
+"""The engines that some tests need and pip cannot install: which are missing, and how to get them.
+
+Some have packages, some are fetched: Cassandra by Maven, versitygw by Go, into `.tools` of the checkout.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from calotype.cli.log_files import append
+from calotype.cli.places import tools
+from calotype.infra.engines import cassandra, versitygw
 from calotype.infra.engines.rabbitmq import binary
+from calotype.std.errors import CalotypeError
 
 FONT_DIRECTORIES = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "/System/Library/Fonts")
 
@@ -20,10 +27,13 @@ class Engine(NamedTuple):
 
     name: str
     marker: str
-    package: str
-    """Its name on Debian and Ubuntu."""
-    elsewhere: str
+    how: str
+    """What somebody does who has to get it by hand."""
     present: Callable[[], bool]
+    package: str = ""
+    """Its name on Debian and Ubuntu, if they have it."""
+    fetch: Callable[[Path], bool] | None = None
+    """Brings it where there is no package, saying in a log what happened; whether that went well."""
 
 
 def chromium() -> str | None:
@@ -54,19 +64,39 @@ def has_rabbitmq() -> bool:
     return binary() is not None
 
 
+def has_cassandra() -> bool:
+    return cassandra.fetched(tools()) and cassandra.java() is not None
+
+
+def has_versitygw() -> bool:
+    return versitygw.binary(tools()) is not None
+
+
+def fetch_cassandra(log: Path) -> bool:
+    try:
+        cassandra.fetch(tools(), log)
+    except CalotypeError as error:
+        append(log, error.message)
+    return has_cassandra()
+
+
+def build_versitygw(log: Path) -> bool:
+    return versitygw.install(tools(), log)
+
+
 ENGINES = (
+    Engine("Chromium", "browser", "have `chromium` on PATH", lambda: bool(chromium()), "chromium"),
+    Engine("memcached", "memcached", "have `memcached` on PATH", has_memcached, "memcached"),
+    Engine("RabbitMQ", "rabbitmq", "have `rabbitmq-server` on PATH", has_rabbitmq, "rabbitmq-server"),
+    Engine("Noto fonts", "browser", "install the Noto Sans fonts", has_noto, "fonts-noto-core"),
     Engine(
-        "Chromium", "browser", "chromium", "install it and have `chromium` on PATH", lambda: bool(chromium())
+        "Cassandra",
+        "cassandra",
+        "install Java 17 and Maven, which fetches it",
+        has_cassandra,
+        fetch=fetch_cassandra,
     ),
-    Engine("memcached", "memcached", "memcached", "install it and have `memcached` on PATH", has_memcached),
-    Engine(
-        "RabbitMQ",
-        "rabbitmq",
-        "rabbitmq-server",
-        "install it and have `rabbitmq-server` on PATH",
-        has_rabbitmq,
-    ),
-    Engine("Noto fonts", "browser", "fonts-noto-core", "install the Noto Sans fonts", has_noto),
+    Engine("versitygw", "s3", "install Go, which builds it", has_versitygw, fetch=build_versitygw),
 )
 
 
@@ -75,11 +105,11 @@ def missing() -> list[Engine]:
 
 
 def install(engines: list[Engine], log: Path) -> bool:
-    """Install them with apt, if this is Debian or Ubuntu and we are root; whether that was tried and went well."""
-    if not can_install():
+    """Install those that have packages, if this is Debian or Ubuntu and we are root; whether that was tried and went well."""
+    packages = [engine.package for engine in engines if engine.package]
+    if not can_install() or not packages:
         return False
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    packages = [engine.package for engine in engines]
     with log.open("ab") as out:
         for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
             ran = subprocess.run(

@@ -82,6 +82,13 @@ class DataUnusable(CalotypeError):
     help="What keeps the feeds: the servers of their owners, or a Cassandra that is fetched and started here (0.8 GB a"
     " node). Kept for later starts. [env: CALOTYPE_TIMELINES; default: postgres]",
 )
+@click.option(
+    "--blobs",
+    envvar="CALOTYPE_BLOBS",
+    type=click.Choice(["local", "s3"]),
+    help="Where photographs are stored: a directory, or an S3 server that is built with Go and started here. For the first"
+    " start. [env: CALOTYPE_BLOBS; default: local]",
+)
 @click.option("--demo/--no-demo", default=True, help="Whether the first start loads demo people and photos.")
 @click.option("--detach", is_flag=True, help="Return when the site is healthy, and leave it running.")
 @click.option("--daemon", is_flag=True, hidden=True)
@@ -94,6 +101,7 @@ def up(
     regions: int | None,
     broker: str | None,
     timelines: Literal["postgres", "cassandra"] | None,
+    blobs: Literal["local", "s3"] | None,
     demo: bool,
     detach: bool,
     daemon: bool,
@@ -110,11 +118,11 @@ def up(
       ./calotype up --detach --port 9000
       ./calotype up --data /srv/photos --host 0.0.0.0 --no-demo
       ./calotype up --regions 2
-      ./calotype up --timelines cassandra
+      ./calotype up --timelines cassandra --blobs s3
       ./calotype up --broker amqp://calotype:secret@queue1/
       ./calotype up --postgres postgresql://calotype:secret@db1/ --postgres postgresql://calotype:secret@db2/
     """
-    wanted = Wanted(host, port, workers, postgres, regions, broker, timelines)
+    wanted = Wanted(host, port, workers, postgres, regions, broker, timelines, blobs)
     _make(places)
     if state.supervisor(places) is not None:
         _say_running(places)
@@ -224,6 +232,7 @@ def _arguments(places: Places, wanted: Wanted, *, demo: bool) -> Sequence[str]:
         "--workers": wanted.workers,
         "--regions": wanted.regions,
         "--timelines": wanted.timelines,
+        "--blobs": wanted.blobs,
     }
     arguments = [f"--data={places.data}", "--demo" if demo else "--no-demo"]
     return arguments + [f"{option}={value}" for option, value in said.items() if value is not None]

@@ -70,6 +70,7 @@ TEMPLATES = [
                 "likes",
                 "comments",
                 "feed",
+                "notifications",
                 "profiles",
                 "tags",
                 "explore",

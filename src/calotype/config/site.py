@@ -49,6 +49,19 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Timelines that nobody has read for so long are dropped, and made again when their owner returns."""
 
 
+class S3(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A bucket that holds the blobs, instead of a directory."""
+
+    endpoint: str
+    """`https://host` or `http://host:port`, without a path."""
+    bucket: str
+    access_key: str
+    secret_key: str
+    region: str = "us-east-1"
+    embedded: bool = False
+    """Whether it is the gateway over DATA/engines/s3, which the supervisor starts itself."""
+
+
 class Email(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`file` keeps each message in DATA/mail, `console` prints it to the log, `smtp` sends it."""
 
@@ -106,6 +119,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What keeps the timelines; none: the servers of their owners."""
     blobs: str = ""
     """Where blobs live: an absolute path, or empty for DATA/blobs."""
+    s3: S3 | None = None
+    """Where blobs live instead, if it is there."""
     embedded_postgres: bool = True
     """Whether the supervisor starts the PostgreSQL servers `pg-1` and `pg-2` itself."""
     embedded_memcached: bool = True
@@ -204,6 +219,10 @@ def _complaints(site: Site) -> Iterator[str]:
         yield from _complaints_of_cassandra(site.cassandra)
     if not 1 <= site.memcached_mb <= 1 << 20:
         yield f"memcached_mb is {site.memcached_mb}; it must be 1 to {1 << 20}"
+    if site.s3 is not None:
+        yield from (f"[s3] {complaint}" for complaint in _complaints_of_s3(site.s3))
+        if site.blobs:
+            yield f"[s3] is there, and blobs is {site.blobs}: only one of the two can hold the blobs"
     for place, (name, one) in enumerate(site.regions.items()):
         for complaint in _complaints_of_region(site, name, one, first=place == 0):
             yield f"[regions.{name}] {complaint}"
@@ -218,6 +237,21 @@ def _complaints_of_cassandra(one: Cassandra) -> Iterator[str]:
         yield f"[cassandra] has {one.replicas} replicas; it must be 1 to 9"
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", one.keyspace):
         yield f"[cassandra] has the keyspace {one.keyspace!r}; a name is 1 to 48 of a-z, 0-9 and _"
+
+
+def _complaints_of_s3(s3: S3) -> Iterator[str]:
+    scheme, _, address = s3.endpoint.partition("://")
+    if scheme not in ("http", "https") or not re.fullmatch(
+        r"(?:[^\s/:\[\]@?#]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", address
+    ):
+        yield f"endpoint is {s3.endpoint!r}; it must be http:// or https:// and a host, with a port if it has one, and no path"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", s3.bucket):
+        yield f"bucket is {s3.bucket!r}; it must be 3 to 63 of a-z, 0-9, . and -"
+    if not re.fullmatch(r"[a-z0-9-]+", s3.region):
+        yield f"region is {s3.region!r}; it must be of a-z, 0-9 and -, such as us-east-1"
+    for name in ("access_key", "secret_key"):
+        if not re.fullmatch(r"[!-~]+", getattr(s3, name)):
+            yield f"{name} must be of printable characters without spaces, and not empty"
 
 
 def _complaints_of_region(site: Site, name: str, one: Region, *, first: bool) -> Iterator[str]:

@@ -18,6 +18,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("", include("calotype.product.feed.urls")),
+    path("", include("calotype.product.notifications.urls")),
     path("", include("calotype.product.accounts.urls")),
     path("", include("calotype.product.photos.urls")),
     path("", include("calotype.product.likes.urls")),

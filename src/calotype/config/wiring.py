@@ -13,9 +13,9 @@ import msgspec
 
 from calotype.config import periodic
 from calotype.config.caches import region_cache
-from calotype.config.site import SESSIONS, Cassandra, region, region_name
+from calotype.config.site import S3, SESSIONS, Cassandra, region, region_name
 from calotype.config.site import Site as Configuration
-from calotype.infra.blobs import LocalBlobs
+from calotype.infra.blobs import BlobStore, Bucket, LocalBlobs, S3Blobs
 from calotype.infra.invalidation import RegionCache
 from calotype.infra.jobs import JOB, Call
 from calotype.infra.jobs.dispatch import Sender
@@ -25,19 +25,23 @@ from calotype.infra.tao.forget import forget
 from calotype.infra.timelines import PostgresTimelines, Timelines
 from calotype.product import graph_types
 from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
+from calotype.product.comments.types import COMMENTED, Commented
 from calotype.product.feed.tasks import fan_out_of, followed, unfollowed
 from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfollowed
+from calotype.product.likes.types import LIKED, Liked
+from calotype.product.notifications import tasks as notifications
 from calotype.product.photos.actions import remove_blobs
 from calotype.product.photos.types import PUBLISHED, PostPublished
 from calotype.product.tags import tasks as tags
 from calotype.product.words.types import MENTIONED, WRITTEN, Written
+from calotype.web.live import Live
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
 
 if TYPE_CHECKING:
     from calotype.infra.timelines.cassandra import Nodes
 
-__all__ = ["graph_types", "open_site", "outbox_handlers", "periodic"]
+__all__ = ["bucket_of", "graph_types", "nodes", "open_site", "outbox_handlers", "periodic"]
 """`graph_types` and `periodic` are imported for what they declare: objects and associations, and jobs."""
 
 
@@ -45,7 +49,6 @@ __all__ = ["graph_types", "open_site", "outbox_handlers", "periodic"]
 async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[Site]:
     """Everything that a process needs to serve or tend the site, opened and closed with the block."""
     here = region(configuration)
-    blobs = LocalBlobs(Path(configuration.blobs) if configuration.blobs else data / "blobs")
     threads = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="imaging")
     sessions = pool_with_standby(SESSIONS, configuration.databases[SESSIONS], here.standbys.get(SESSIONS))
     async with AsyncExitStack() as stack:
@@ -55,12 +58,15 @@ async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[S
         shards = await stack.enter_async_context(
             Shards(configuration.databases["default"], configuration.servers, standbys=here.standbys)
         )
+        live = Live(configuration.databases["default"])
+        stack.push_async_callback(live.close)
         yield Site(
             graph=Graph(shards, cache),
             sessions=SessionRows(sessions, cache),
-            blobs=blobs,
+            blobs=_blobs(configuration, data),
             imaging=threads,
             data=data,
+            live=live,
             timelines=await _timelines(configuration, shards, cache, stack),
             cache=cache,
             regions=tuple(configuration.regions),
@@ -88,11 +94,23 @@ def nodes(cassandra: Cassandra) -> Nodes:
     return Nodes(cassandra.hosts, cassandra.port, cassandra.user, cassandra.password, cassandra.keyspace)
 
 
-def _sent[E](sender: Sender, event: type[E], call_of: Callable[[E], Call]) -> Handler:
-    """What has happened in one slice is a job of another."""
+def bucket_of(s3: S3) -> Bucket:
+    """The bucket that the file names, as `infra.blobs` and its `ensure_bucket` want it."""
+    return Bucket(s3.endpoint, s3.bucket, s3.region, s3.access_key, s3.secret_key)
+
+
+def _blobs(configuration: Configuration, data: Path) -> BlobStore:
+    if configuration.s3 is not None:
+        return S3Blobs(bucket_of(configuration.s3))
+    return LocalBlobs(Path(configuration.blobs) if configuration.blobs else data / "blobs")
+
+
+def _sent[E](sender: Sender, event: type[E], *calls_of: Callable[[E], Call]) -> Handler:
+    """What has happened in one slice is a job of another, or of several."""
 
     async def handler(payload: bytes) -> None:
-        await sender.send(call_of(msgspec.json.decode(payload, type=event)))
+        happened = msgspec.json.decode(payload, type=event)
+        await sender.send(*(call_of(happened) for call_of in calls_of))
 
     return handler
 
@@ -106,7 +124,9 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     return {
         JOB: sender.call,
         PUBLISHED: _sent(sender, PostPublished, fan_out_of),
-        FOLLOWED: _sent(sender, Followed, followed),
+        FOLLOWED: _sent(sender, Followed, followed, notifications.followed),
+        LIKED: _sent(sender, Liked, notifications.liked),
+        COMMENTED: _sent(sender, Commented, notifications.commented),
         UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
         WRITTEN: _sent(sender, Written, tags.index),
         MENTIONED: _let_go,

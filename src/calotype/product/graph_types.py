@@ -6,6 +6,7 @@ from calotype.product.explore.types import Ranking
 from calotype.product.feed.types import PULLS
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY, LIKES
+from calotype.product.notifications.types import SEEN
 from calotype.product.photos.types import POSTED, POSTED_BY, Post
 from calotype.product.tags.types import TAGGED, TAGGED_WITH, Tag
 from calotype.product.words.types import MENTIONED_IN, MENTIONS, TOLD
@@ -25,6 +26,7 @@ __all__ = [
     "POSTED",
     "POSTED_BY",
     "PULLS",
+    "SEEN",
     "TAGGED",
     "TAGGED_WITH",
     "TOLD",

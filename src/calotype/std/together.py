@@ -14,6 +14,14 @@ async def together[A, B, C](
     a: Coroutine[Any, Any, A], b: Coroutine[Any, Any, B], c: Coroutine[Any, Any, C], /
 ) -> tuple[A, B, C]: ...
 @overload
+async def together[A, B, C, D](
+    a: Coroutine[Any, Any, A],
+    b: Coroutine[Any, Any, B],
+    c: Coroutine[Any, Any, C],
+    d: Coroutine[Any, Any, D],
+    /,
+) -> tuple[A, B, C, D]: ...
+@overload
 async def together[A, B, C, D, E, F](
     a: Coroutine[Any, Any, A],
     b: Coroutine[Any, Any, B],

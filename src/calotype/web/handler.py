@@ -18,7 +18,7 @@ import io
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from inspect import iscoroutinefunction
 from typing import Any, BinaryIO, cast
 
@@ -126,7 +126,11 @@ class LeanHandler(ASGIHandler):
             await _announce(signals.request_finished, self.__class__)
             return
         try:
-            await self._answer(await self.run_get_response(request), send)
+            response = await self.run_get_response(request)
+            if response.streaming:
+                await self._stream(response, receive, send)
+            else:
+                await self._answer(response, send)
         finally:
             request.close()
 
@@ -149,6 +153,19 @@ class LeanHandler(ASGIHandler):
         finally:
             await _close(response, self.__class__)
 
+    async def _stream(self, response: HttpResponseBase, receive: Receive, send: Send) -> None:
+        """Answer piece by piece, until all is sent or nobody reads it any longer."""
+        answering = asyncio.create_task(self._answer(response, send))
+        left = asyncio.create_task(_until_disconnected(receive))
+        try:
+            await asyncio.wait({answering, left}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            left.cancel()
+            if not answering.done():
+                answering.cancel()
+        with suppress(asyncio.CancelledError):
+            await answering
+
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         """As in Django, but a plain body goes in one message: the server chunks it itself."""
         headers = [(name.encode("ascii"), value.encode("latin1")) for name, value in response.items()]
@@ -164,6 +181,11 @@ class LeanHandler(ASGIHandler):
         else:
             assert isinstance(response, HttpResponse)
             await send({"type": "http.response.body", "body": response.content})
+
+
+async def _until_disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def read_body(receive: Receive, limit: int, declared: str) -> BinaryIO:

@@ -10,6 +10,7 @@ from calotype.infra.blobs import BlobStore
 from calotype.infra.invalidation import RegionCache
 from calotype.infra.tao import Graph
 from calotype.infra.timelines import Timelines
+from calotype.web.live import Live
 from calotype.web.session_rows import SessionRows
 
 
@@ -23,6 +24,7 @@ class Site:
     """Threads for decoding and encoding pictures; as many as the processors that this process may use."""
     data: Path
     timelines: Timelines
+    live: Live
     cache: RegionCache | None = None
     """The region's; None where it runs without one."""
     regions: tuple[str, ...] = ("a",)

@@ -143,6 +143,14 @@ async def test_empty_directories_go_with_their_last_blob(tmp_path: Path) -> None
     assert list((tmp_path / "blobs").iterdir()) == []
 
 
+async def test_a_blob_is_counted_by_one_removal_alone(tmp_path: Path) -> None:
+    store = LocalBlobs(tmp_path)
+    for start in range(0, 120, 6):
+        for n in range(start, start + 6):
+            await store.put(f"a/b/{n}.jpg", b"1", JPEG)
+        assert sum(await asyncio.gather(*(store.delete_prefix("a/b") for _ in range(3)))) == 6
+
+
 async def test_a_lost_disk_is_unavailable_not_missing(tmp_path: Path) -> None:
     store = LocalBlobs(tmp_path / "store")
     await store.put("a.jpg", b"1", JPEG)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calotype.infra.jobs import Call, JobInvalid, Queue, job
-from calotype.infra.jobs.types import FIRST_RETRY_S, LAST_RETRY_S, job_named, retry_s
+from calotype.infra.jobs.types import FIRST_RETRY_S, LAST_RETRY_S, RETRIES, again_s, job_named, retry_s
+from calotype.std.errors import Unavailable
 
 
 class Numbers(msgspec.Struct, frozen=True):
@@ -63,3 +64,15 @@ def test_retries_come_later_and_later_and_not_at_once() -> None:
         waits = {retry_s(attempts) for _ in range(50)}
         assert all(least <= wait <= least * 1.5 for wait in waits)
         assert len(waits) > 10
+
+
+def test_a_job_is_given_up_after_its_retries_but_not_for_an_engine_that_is_away() -> None:
+    call = msgspec.structs.replace(numbers(Numbers([])), attempts=RETRIES)
+    assert again_s(call, ValueError("no")) is None
+    assert again_s(call, JobInvalid("no")) is None
+    after_s = again_s(call, Unavailable("it is away"))
+    assert after_s is not None
+    assert 8 <= after_s <= 12
+    first_s = again_s(numbers(Numbers([])), Unavailable("it is away"))
+    assert first_s is not None
+    assert 2 <= first_s <= 3

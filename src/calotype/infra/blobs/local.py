@@ -17,10 +17,10 @@ from contextvars import copy_context
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from calotype.infra.blobs import durable
+from calotype.infra.blobs.failures import failures_named
 from calotype.infra.blobs.types import (
     DEFAULT_CHUNK_BYTES,
     BlobExists,
@@ -55,7 +55,7 @@ class LocalBlobs:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve() / "blobs"
         self._staging = root.resolve() / "staging"
-        with _failures_named("open", str(root)):
+        with failures_named("open", str(root)):
             for directory in (self._root, self._staging):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             durable.sweep(self._staging, STALE_STAGING_S)
@@ -65,7 +65,7 @@ class LocalBlobs:
     async def put(self, key: str, data: bytes, content_type: str) -> None:
         path = self._path(blob_key(key))
         checked_content_type(content_type)
-        with _failures_named("put", key, size_bytes=len(data)):
+        with failures_named("put", key, size_bytes=len(data)):
             try:
                 await self._write(lambda: durable.create(path, data, root=self._root, staging=self._staging))
             except FileExistsError:
@@ -95,19 +95,19 @@ class LocalBlobs:
 
     async def delete(self, key: str) -> bool:
         path = self._path(blob_key(key))
-        with _failures_named("delete", key):
+        with failures_named("delete", key):
             return await self._write(lambda: durable.remove(path, root=self._root))
 
     async def delete_prefix(self, prefix: str) -> int:
         checked = blob_prefix(prefix)
         if not checked:
             raise BlobKeyInvalid("delete_prefix needs a prefix: the empty one would remove every blob")
-        with _failures_named("delete", checked):
+        with failures_named("delete", checked):
             return await self._write(lambda: durable.remove_tree(self._root / checked, root=self._root))
 
     async def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:
         checked = blob_prefix(prefix)
-        with _failures_named("list", checked):
+        with failures_named("list", checked):
             async for found in obstore.list(self._store, checked or None, chunk_size=1000):
                 for meta in found:
                     yield BlobInfo(BlobKey(meta["path"]), meta["size"], meta["last_modified"])
@@ -115,7 +115,7 @@ class LocalBlobs:
     async def healthy(self) -> bool:
         probe = self._staging / f"probe-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            with _failures_named("probe", str(self._staging)):
+            with failures_named("probe", str(self._staging)):
                 await self._write(lambda: self._probe(probe))
         except BlobsUnavailable as failure:
             log.warning("%s", failure.message)
@@ -153,30 +153,10 @@ class LocalBlobs:
     @contextlib.contextmanager
     def _missing_named(self, key: str) -> Iterator[None]:
         try:
-            with _failures_named("get", key):
+            with failures_named("get", key):
                 yield
         except BlobsUnavailable as failure:
             # An unmounted disk has no files either, but then nothing is known to be missing.
             if isinstance(failure.__cause__, FileNotFoundError) and self._root.is_dir():
                 raise BlobMissing(f"there is no blob {key}", key=key) from None
             raise
-
-
-@contextlib.contextmanager
-def _failures_named(action: str, subject: str, *, size_bytes: int | None = None) -> Iterator[None]:
-    """Turn what the engine and the system raise into the errors of the interface."""
-    size = "" if size_bytes is None else f" ({size_bytes} bytes)"
-    try:
-        yield
-    except TimeoutError as cause:
-        raise BlobsUnavailable(
-            f"blobs: {action} {subject}{size} did not finish within the deadline"
-        ) from cause
-    except OSError as cause:
-        raise BlobsUnavailable(
-            f"blobs: cannot {action} {subject}{size}: {cause.strerror or str(cause).partition(chr(10))[0]}"
-        ) from cause
-    except BaseError as cause:
-        raise BlobsUnavailable(
-            f"blobs: cannot {action} {subject}{size}: {str(cause).splitlines()[0]}"
-        ) from cause

@@ -107,12 +107,12 @@ class BlobStore(Protocol):
         """Size and time of a blob. Raises `BlobMissing`."""
 
     async def delete(self, key: str) -> bool:
-        """Remove one blob durably; False when there was none."""
+        """Remove one blob durably; False when there was none. Two at once may both say True."""
 
     async def delete_prefix(self, prefix: str) -> int:
         """Remove every blob below a directory (`photos/7`, which does not match `photos/77`) and count them.
 
-        The empty prefix is refused. Blobs put meanwhile may or may not be removed.
+        The empty prefix is refused. Blobs put meanwhile may or may not be removed; two removals at once may both count one.
         """
 
     def list(self, prefix: str = "") -> AsyncIterator[BlobInfo]:

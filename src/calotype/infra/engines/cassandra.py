@@ -66,6 +66,7 @@ cdc_raw_directory: "{base}/cdc"
 hints_directory: "{base}/hints"
 saved_caches_directory: "{base}/saved_caches"
 commitlog_sync: batch
+paxos_variant: v2
 commitlog_segment_size: 16MiB
 commitlog_total_space: 256MiB
 memtable_heap_space: 64MiB
@@ -83,7 +84,8 @@ listen_address: {address}
 rpc_address: {address}
 native_transport_port: {cql_port}
 """
-"""`batch`: a write is acknowledged when the commit log is on the disk, as all that we acknowledge is."""
+"""`batch`: a write is acknowledged when the commit log is on the disk, as all that we acknowledge is. `v2`: half
+the round trips of a lightweight transaction."""
 
 _LOGBACK = """\
 <configuration>

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from calotype.std.errors import CalotypeError
+from calotype.std.errors import CalotypeError, Unavailable
 
 JOB = "job"
 """The kind of outbox rows that are calls."""
@@ -29,6 +29,8 @@ JOB = "job"
 RETRIES = 8
 FIRST_RETRY_S = 2.0
 LAST_RETRY_S = 600.0
+AWAY_ATTEMPTS = 3
+"""For an engine that is away one waits no longer than after so many failures: 8 to 12 s."""
 
 
 class JobInvalid(CalotypeError):
@@ -113,6 +115,19 @@ def job_named(name: str) -> JobType[Any, Any]:
         return _declared[name]
     except KeyError:
         raise JobInvalid(f"there is no job {name!r} in this release") from None
+
+
+def again_s(call: Call, error: BaseException) -> float | None:
+    """When to try a call again that has failed once more, in seconds; None: it is given up.
+
+    An engine that is away is nobody's failure: such a call is tried again until the engine is back, and soon then.
+    """
+    if isinstance(error, JobInvalid):
+        return None
+    attempts = call.attempts + 1
+    if isinstance(error, Unavailable):
+        return min(retry_s(attempts), retry_s(AWAY_ATTEMPTS))
+    return None if attempts > job_named(call.job).retries else retry_s(attempts)
 
 
 def retry_s(attempts: int) -> float:

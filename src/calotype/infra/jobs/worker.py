@@ -27,7 +27,7 @@ from celery.worker.request import Request
 
 from calotype.infra.jobs.broker import celery_app
 from calotype.infra.jobs.failures import Failures, FailuresUnavailable
-from calotype.infra.jobs.types import Call, JobInvalid, JobType, Queue, all_jobs, job_named, retry_s
+from calotype.infra.jobs.types import Call, JobType, Queue, again_s, all_jobs, job_named
 from calotype.std.deadline import deadline
 
 log = logging.getLogger(__name__)
@@ -193,8 +193,7 @@ def record(failures: Failures, call: Call, error: BaseException, trace: str) -> 
     """Remember a failure, and when it is to be tried again. Raises `FailuresUnavailable` after some patience: then the
     message is not acknowledged, and comes again by itself."""
     attempts = call.attempts + 1
-    final = isinstance(error, JobInvalid) or attempts > job_named(call.job).retries
-    after_s = None if final else retry_s(attempts)
+    after_s = again_s(call, error)
     said = f"{type(error).__name__}: {error}"
     log.warning(
         "%s %s failed (attempt %d): %s; %s",

@@ -29,6 +29,9 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     pulled: bool = False
     """So many follow them that their posts are not pushed to each follower, but read by each (`feed`)."""
 
+    quiet: tuple[str, ...] = ()
+    """Kinds of notifications that they do not want."""
+
     @property
     def shown_name(self) -> str:
         return self.name or self.username

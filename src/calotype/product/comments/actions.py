@@ -3,10 +3,18 @@ from __future__ import annotations
 import msgspec
 from django.utils.translation import gettext as _
 
-from calotype.infra.ids import shard_of
+from calotype.infra.ids import shard_of, time_ms
 from calotype.infra.tao import Graph
 from calotype.product.accounts.types import AccountId
-from calotype.product.comments.types import AUTHORED_BY, HAS_COMMENT, Comment, CommentId, Quote
+from calotype.product.comments.types import (
+    AUTHORED_BY,
+    COMMENTED,
+    HAS_COMMENT,
+    Comment,
+    Commented,
+    CommentId,
+    Quote,
+)
 from calotype.product.photos.queries import post_of
 from calotype.product.photos.types import PostId
 from calotype.product.words.parsing import parse
@@ -46,6 +54,9 @@ async def add(
         quote = msgspec.json.encode(Quote(author, text, mentions))
         await write.edge(HAS_COMMENT, post_id, id_, time=at_ms or None, data=quote, present=True)
         await write.edge(AUTHORED_BY, id_, author, time=None, data=None, present=True)
+        await write.post(
+            "comments", shard, COMMENTED, Commented(author, post_id, id_, at_ms or time_ms(id_)), 0
+        )
         if parse(text):
             await write.post("comments", shard, WRITTEN, Written(post_id, id_), 0)
     return CommentId(id_)

@@ -13,6 +13,19 @@ CommentId = NewType("CommentId", int)
 COMMENT_LIMIT = 1_000
 
 
+COMMENTED = "commented"
+
+
+class Commented(msgspec.Struct, frozen=True):
+    """The payload of an outbox row of kind `COMMENTED`: somebody has said something under a post."""
+
+    author: int
+    post: int
+    comment: int
+    at: int
+    """In milliseconds since 1970."""
+
+
 @object_type(3, partition="comments")
 class Comment(msgspec.Struct, frozen=True, omit_defaults=True):
     author: int

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from django.utils.translation import gettext as _
 
@@ -37,21 +39,31 @@ async def follow(graph: Graph, follower: AccountId, followee: AccountId) -> bool
         raise FollowingLimit(
             _("You follow %d people; that is as many as one can.") % FOLLOWING_LIMIT, limit=FOLLOWING_LIMIT
         )
-    return await _edge(graph, follower, followee, FOLLOWED, Followed(follower, followee), present=True)
+    return await _edge(
+        graph, follower, followee, FOLLOWED, lambda at: Followed(follower, followee, at), present=True
+    )
 
 
 async def unfollow(graph: Graph, follower: AccountId, followee: AccountId) -> bool:
     """Stop following; False when one did not follow."""
-    return await _edge(graph, follower, followee, UNFOLLOWED, Unfollowed(follower, followee), present=False)
+    return await _edge(
+        graph, follower, followee, UNFOLLOWED, lambda at: Unfollowed(follower, followee), present=False
+    )
 
 
 async def _edge(
-    graph: Graph, follower: AccountId, followee: AccountId, kind: str, event: msgspec.Struct, *, present: bool
+    graph: Graph,
+    follower: AccountId,
+    followee: AccountId,
+    kind: str,
+    event: Callable[[int], msgspec.Struct],
+    *,
+    present: bool,
 ) -> bool:
     """Write the edge and, if that changed anything, say so to whoever must follow."""
     shard = shard_of(follower)
     async with graph.transaction("people", shard) as write:
         written = await write.edge(FOLLOWS, follower, followee, time=None, data=None, present=present)
         if written.changed:
-            await write.post("people", shard, kind, event, 0)
+            await write.post("people", shard, kind, event(written.time), 0)
     return written.changed

@@ -12,6 +12,8 @@ class Followed(msgspec.Struct, frozen=True):
 
     follower: int
     followee: int
+    at: int = 0
+    """In milliseconds since 1970; 0: not known."""
 
 
 UNFOLLOWED = "unfollowed"

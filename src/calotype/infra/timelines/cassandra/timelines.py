@@ -11,8 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from calotype.infra.timelines.cassandra.session import Row, Session
+from calotype.infra.timelines.cassandra.session import CassandraUnavailable, Row, Session
 from calotype.infra.timelines.types import EVERYTHING, Entry, Page, Place
+from calotype.std.deadline import remaining_s
 from calotype.std.errors import Unavailable
 
 IDLE_S = 30 * 86_400
@@ -76,26 +77,37 @@ class CassandraTimelines:
 
     async def begin(self, kind: int, owner: int, *, unless_begun_s: float = 0.0) -> int | None:
         """A build's number is the moment at which it began, in microseconds, and higher than those before."""
+        tried = 0
         for _ in range(BEGIN_ATTEMPTS):
             now_us = time.time_ns() // 1_000
             head = await self._head(kind, owner)
             built, _, _, before, begun = head[0] if head else (None,) * 5
+            if before == tried:
+                return tried
             if unless_begun_s and before and (built or begun > (now_us / 1e6 - unless_begun_s) * 1e3):
                 return None
-            build = max(now_us, (before or 0) + 1)
-            values = (self._idle_s, build, now_us // 1_000, owner, kind, before)
-            if await self._applied(_BEGIN, values):
-                return build
-            if unless_begun_s:
-                return None
+            tried = max(now_us, (before or 0) + 1)
+            if await self._begun(kind, owner, tried, before):
+                return tried
         raise TimelineBusy(f"a build of the timeline {kind} of {owner} could not begin")
+
+    async def _begun(self, kind: int, owner: int, build: int, before: int | None) -> bool:
+        """False: another was faster, or nobody knows: then the head tells."""
+        values = (self._idle_s, build, build // 1_000, owner, kind, before)
+        try:
+            return bool((await self._session.run(_BEGIN, values, idempotent=False))[0][0])
+        except CassandraUnavailable:
+            if remaining_s() <= 0:
+                raise
+            return False
 
     async def finish(self, kind: int, owner: int, build: int, floor: Place) -> bool:
         if floor != EVERYTHING:
             # As of the moment at which this build began: what a later one has pushed stays.
             await self._session.run(_CUT, (build, owner, kind, *floor))
         values = (self._idle_s, build, build // 1_000, *floor, owner, kind, build)
-        return await self._applied(_FINISH, values)
+        # Under its condition, to do it twice is to do it once.
+        return bool((await self._session.run(_FINISH, values))[0][0])
 
     async def drop_idle(self) -> int:
         """They expire by themselves."""
@@ -108,10 +120,6 @@ class CassandraTimelines:
         """What a page shows beside its entries, or nothing."""
         found = await self._session.run(_HEAD, (owner, kind))
         return [row for row in found if row[3] is not None]
-
-    async def _applied(self, cql: str, values: Sequence[int | None]) -> bool:
-        rows = await self._session.run(cql, values, idempotent=False)
-        return bool(rows[0][0])
 
 
 def _page(rows: Sequence[Row]) -> Page | None:

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from calotype.product.notifications import views
+
+urlpatterns = [
+    path("notifications/", views.notifications, name="notifications"),
+    path("notifications/unread/", views.unread, name="unread"),
+    path("notifications/live/", views.live, name="live"),
+    path("settings/notifications/", views.settings, name="notification_settings"),
+]

@@ -1,0 +1,240 @@
+"""Notifications: what others did, grouped, counted while new, and told to open pages at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator
+
+import pytest
+
+from calotype.config.wiring import outbox_handlers
+from calotype.infra.tao import START, Sweep
+from calotype.infra.timelines import PostgresTimelines
+from calotype.infra.timelines.types import Page, Place
+from calotype.product.accounts.queries import by_username
+from calotype.product.comments import actions as comments
+from calotype.product.follows.actions import follow, unfollow
+from calotype.product.likes.actions import like, unlike
+from calotype.product.notifications import actions, queries
+from calotype.product.notifications.types import ACTIVITY, Kind, Note, entry, kind_of
+from calotype.std.errors import Unavailable
+from calotype.web.site import Site
+from tests.client import Client
+from tests.product.test_timelines import AtOnce, all_done, post
+from tests.statements import counted
+from tests.web_fixtures import NewPerson, Someone
+
+STATEMENTS = 12
+"""Of a page without a cache, on two servers."""
+
+
+@pytest.fixture
+def work(web_site: Site) -> Sweep:
+    return Sweep(web_site.graph.shards, outbox_handlers(web_site, AtOnce(web_site)))
+
+
+@pytest.fixture
+async def told(ann: Someone, web_site: Site) -> AsyncIterator[Someone]:
+    """Somebody who has looked before."""
+    await actions.build(web_site.graph, web_site.timelines, ann.id)
+    yield ann
+
+
+async def notes(site: Site, person: Someone) -> list[Note]:
+    viewer = await by_username(site.graph, person.username)
+    return (await queries.notes(site.graph, site.timelines, viewer)).notes
+
+
+async def unread(site: Site, person: Someone) -> int:
+    viewer = await by_username(site.graph, person.username)
+    return await queries.unread(site.graph, site.timelines, viewer)
+
+
+def test_an_entry_tells_its_kind_and_its_moment() -> None:
+    for kind in Kind:
+        made = entry(kind, 1_700_000_000_123, 5, 77)
+        assert kind_of(made) is kind
+        assert made.time // 1_000 == 1_700_000_000_123
+
+
+def test_of_many_likes_ever_fewer_are_told_one_by_one() -> None:
+    assert sum(map(actions.worth_telling, range(1, 101))) == 100
+    assert sum(map(actions.worth_telling, range(1, 10_001))) == 280
+
+
+async def test_likes_of_one_post_are_one_note_with_the_last_of_them_first(
+    told: Someone, bob: Someone, new_person: NewPerson, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    others = [await new_person() for _ in range(4)]
+    for person in (bob, *others):
+        await like(web_site.graph, person.id, mine)
+    await like(web_site.graph, told.id, mine)
+    await all_done(work)
+    (note,) = await notes(web_site, told)
+    assert note.kind is Kind.LIKE
+    assert note.total == 5
+    assert [each.username for each in note.people] == [each.username for each in others[:0:-1]]
+    assert note.post is not None
+    assert note.post.id == mine
+    page = (await told.browser.get("/notifications/")).text
+    assert f"<bdi>{others[-1].username}</bdi> and 4 others like your photo" in page
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"), [(1, "follows you now"), (2, "follow you now"), (4, "and 3 others follow")]
+)
+async def test_one_two_and_more_are_named_each_in_their_way(
+    told: Someone, new_person: NewPerson, web_site: Site, work: Sweep, amount: int, words: str
+) -> None:
+    for _ in range(amount):
+        await follow(web_site.graph, (await new_person()).id, told.id)
+    await all_done(work)
+    assert words in (await told.browser.get("/notifications/")).text
+
+
+async def test_comments_and_follows_are_told_and_ones_own_are_not(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    await comments.add(web_site.graph, bob.id, mine, "Contemplative cat!")
+    await comments.add(web_site.graph, told.id, mine, "Thank you")
+    await follow(web_site.graph, bob.id, told.id)
+    await all_done(work)
+    first, second = await notes(web_site, told)
+    assert (first.kind, first.people[0].username) == (Kind.FOLLOW, bob.username)
+    assert (second.kind, second.text) == (Kind.COMMENT, "Contemplative cat!")
+
+
+async def test_what_was_taken_back_is_passed_over(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine, other = await post(web_site, told.id), await post(web_site, told.id)
+    said = await comments.add(web_site.graph, bob.id, mine, "oh")
+    await like(web_site.graph, bob.id, mine)
+    await follow(web_site.graph, bob.id, told.id)
+    await like(web_site.graph, bob.id, other)
+    await all_done(work)
+    assert len(await notes(web_site, told)) == 4
+    await comments.delete(web_site.graph, bob.id, mine, said)
+    await unlike(web_site.graph, bob.id, mine)
+    await unfollow(web_site.graph, bob.id, told.id)
+    await all_done(work)
+    assert [note.post.id for note in await notes(web_site, told) if note.post] == [other]
+
+
+async def test_what_one_does_not_want_is_not_told(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    answer = await told.browser.post("/settings/notifications/", {"wanted": ["comment", "mention"]})
+    assert answer.status == 303
+    mine = await post(web_site, told.id)
+    await like(web_site.graph, bob.id, mine)
+    await follow(web_site.graph, bob.id, told.id)
+    await comments.add(web_site.graph, bob.id, mine, "hello")
+    await all_done(work)
+    assert [note.kind for note in await notes(web_site, told)] == [Kind.COMMENT]
+    page = (await told.browser.get("/settings/notifications/")).text
+    assert page.count("checked") == 2
+
+
+async def test_new_ones_are_counted_until_they_are_looked_at(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    assert await unread(web_site, told) == 0
+    await like(web_site.graph, bob.id, mine)
+    await comments.add(web_site.graph, bob.id, mine, "hello")
+    await all_done(work)
+    assert (await told.browser.get("/notifications/unread/")).json() == {"unread": 2}
+    page = await told.browser.get("/notifications/")
+    assert page.text.count("New:") == 2
+    assert (await told.browser.get("/notifications/unread/")).json() == {"unread": 0}
+    assert "New:" not in (await told.browser.get("/notifications/")).text
+
+
+async def test_words_of_others_are_escaped_on_the_page(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    await comments.add(web_site.graph, bob.id, mine, "<script>alert(1)</script>")
+    await all_done(work)
+    page = (await told.browser.get("/notifications/")).text
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+
+
+async def test_whoever_never_looked_finds_what_happened_before(
+    ann: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, ann.id)
+    await like(web_site.graph, bob.id, mine)
+    await comments.add(web_site.graph, bob.id, mine, "first")
+    await all_done(work)
+    from_the_graph = await notes(web_site, ann)
+    assert {note.kind for note in from_the_graph} == {Kind.LIKE, Kind.COMMENT}
+    await all_done(work)  # a build was asked for
+    page = await web_site.timelines.page(ACTIVITY, ann.id, START, 10)
+    assert page is not None
+    assert len(page.entries) == 2
+    assert await notes(web_site, ann) == from_the_graph
+
+
+class Away(PostgresTimelines):
+    async def page(self, kind: int, owner: int, before: Place, limit: int) -> Page | None:
+        raise Unavailable("it is away")
+
+
+async def test_without_the_engine_of_timelines_the_page_comes_from_the_graph(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    await like(web_site.graph, bob.id, mine)
+    await all_done(work)
+    away = dataclasses.replace(web_site, timelines=Away(web_site.graph.shards))
+    assert [note.kind for note in await notes(away, told)] == [Kind.LIKE]
+
+
+async def test_a_job_that_runs_twice_tells_once(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    await like(web_site.graph, bob.id, mine)
+    for _ in range(2):
+        await actions.liked(
+            web_site.graph, web_site.timelines, web_site.live, bob.id, mine, 1_700_000_000_000
+        )
+    page = await web_site.timelines.page(ACTIVITY, told.id, START, 10)
+    assert page is not None
+    assert len(page.entries) == 1
+
+
+async def test_nobody_reads_notifications_without_an_account(browser: Client) -> None:
+    for path in (
+        "/notifications/",
+        "/notifications/unread/",
+        "/notifications/live/",
+        "/settings/notifications/",
+    ):
+        answer = await browser.get(path)
+        assert answer.status in (303, 302, 401), path
+
+
+async def test_a_page_of_notifications_costs_so_many_statements_however_many_there_are(
+    told: Someone, new_person: NewPerson, web_site: Site, work: Sweep
+) -> None:
+    for _ in range(3):
+        mine = await post(web_site, told.id)
+        for _ in range(2):
+            await like(web_site.graph, (await new_person()).id, mine)
+    await all_done(work)
+    viewer = await by_username(web_site.graph, told.username)
+    amounts = []
+    for _ in range(2):
+        async with counted(web_site) as statements:
+            await queries.notes(web_site.graph, web_site.timelines, viewer)
+        amounts.append(len(statements))
+        for _ in range(3):
+            await like(web_site.graph, (await new_person()).id, await post(web_site, told.id))
+        await all_done(work)
+    assert amounts[0] == amounts[1] <= STATEMENTS
