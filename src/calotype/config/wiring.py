@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from calotype.config import periodic
 from calotype.config.caches import region_cache
 from calotype.config.site import S3, SESSIONS, Cassandra, region, region_name
 from calotype.config.site import Site as Configuration
@@ -32,6 +33,8 @@ from calotype.product.notifications import tasks as notifications
 from calotype.product.photos.actions import remove_blobs
 from calotype.product.photos.tasks import render
 from calotype.product.photos.types import PUBLISHED, STORED, PhotoStored, PostPublished
+from calotype.product.tags import tasks as tags
+from calotype.product.words.types import MENTIONED, WRITTEN, Written
 from calotype.web.live import Live
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
@@ -39,8 +42,8 @@ from calotype.web.site import Site
 if TYPE_CHECKING:
     from calotype.infra.timelines.cassandra import Nodes
 
-__all__ = ["bucket_of", "graph_types", "nodes", "open_site", "outbox_handlers"]
-"""`graph_types` is imported for its declarations."""
+__all__ = ["bucket_of", "graph_types", "nodes", "open_site", "outbox_handlers", "periodic"]
+"""`graph_types` and `periodic` are imported for what they declare: objects and associations, and jobs."""
 
 
 @asynccontextmanager
@@ -113,6 +116,10 @@ def _sent[E](sender: Sender, event: type[E], *calls_of: Callable[[E], Call]) -> 
     return handler
 
 
+async def _let_go(payload: bytes) -> None:
+    """For events that nobody follows yet: a row without a handler would be tried again for ever, and logged each time."""
+
+
 def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     """What follows a commit, by the kind of its outbox row."""
     return {
@@ -123,6 +130,8 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
         LIKED: _sent(sender, Liked, notifications.liked),
         COMMENTED: _sent(sender, Commented, notifications.commented),
         UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
+        WRITTEN: _sent(sender, Written, tags.index),
+        MENTIONED: _let_go,
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),
         "reset_mail": send_reset_mail,

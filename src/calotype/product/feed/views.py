@@ -10,19 +10,19 @@ import msgspec
 from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from calotype.infra.ids import parse, time_ms
-from calotype.infra.tao import Cursor
 from calotype.product.accounts.forms import LogInForm
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer, viewer
 from calotype.product.comments.queries import page as comments_page
 from calotype.product.feed import queries
+from calotype.product.feed.paging import link_header, place_of
 from calotype.product.feed.statuses import status
 from calotype.product.feed.types import Item
 from calotype.product.follows.queries import followed_among
 from calotype.product.photos.queries import PostMissing, photo_views, post_of
-from calotype.product.photos.types import Post, posted_at
+from calotype.product.photos.types import posted_at
 from calotype.product.profiles.queries import to_find
+from calotype.product.words.links import linked
 from calotype.web import paging
 from calotype.web.pages import json, origin_of
 from calotype.web.request import SiteRequest
@@ -39,6 +39,7 @@ def shown(item: Item) -> dict[str, Any]:
         "author": item.author,
         "photos": photo_views(item.post),
         "caption": item.post.data.caption,
+        "words": linked(item.post.data.caption, item.post.data.mentions),
         "at": datetime.fromtimestamp(posted_at(item.post) / 1000, UTC),
         "likes": item.likes,
         "liked": item.liked,
@@ -47,7 +48,7 @@ def shown(item: Item) -> dict[str, Any]:
             {
                 "id": said.id,
                 "author": said.author,
-                "text": said.text,
+                "words": linked(said.text, said.mentions),
                 "at": datetime.fromtimestamp(said.at / 1000, UTC),
             }
             for said in item.said
@@ -102,27 +103,11 @@ async def timeline(request: SiteRequest) -> HttpResponse:
     graph = request.site.graph
     limit = paging.limit(request.GET.get("limit"))
     max_id, min_id = request.GET.get("max_id"), request.GET.get("min_id")
-    before = await _place(request, max_id) if max_id else paging.decode(None)
-    after = await _place(request, min_id) if min_id else None
+    before = await place_of(graph, max_id) if max_id else paging.decode(None)
+    after = await place_of(graph, min_id) if min_id else None
     page = await queries.home(graph, request.site.timelines, me.id, limit, before, after)
     origin = origin_of(request)
     response = json([status(item, origin) for item in page.items])
-    if links := _links(origin + request.path, limit, page.items, older=page.older is not None):
+    if links := link_header(origin + request.path, limit, page.items, older=page.older is not None):
         response["Link"] = links
     return response
-
-
-async def _place(request: SiteRequest, text: str) -> Cursor:
-    """The place of a post in time; of one that is gone, that of its id."""
-    post_id = parse(text)
-    node = await request.site.graph.obj_get(Post, post_id)
-    return (posted_at(node) if node else time_ms(post_id), post_id)
-
-
-def _links(url: str, limit: int, items: list[Item], *, older: bool) -> str:
-    links = []
-    if items and older:
-        links.append(f'<{url}?limit={limit}&max_id={items[-1].post.id}>; rel="next"')
-    if items:
-        links.append(f'<{url}?limit={limit}&min_id={items[0].post.id}>; rel="prev"')
-    return ", ".join(links)

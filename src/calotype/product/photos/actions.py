@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from calotype.infra.blobs import BlobStore, blob_key
 from calotype.infra.ids import shard_of
 from calotype.infra.imaging import Processed, Recipe, process
-from calotype.infra.tao import Graph, Handler, Node, ObjectMissing, VersionConflict
+from calotype.infra.tao import Graph, Handler, Node, VersionConflict
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.queries import PostMissing, post_of
@@ -36,6 +36,9 @@ from calotype.product.photos.types import (
     PostPublished,
     posted_at,
 )
+from calotype.product.words.parsing import parse
+from calotype.product.words.queries import people_in
+from calotype.product.words.types import WRITTEN, Written
 from calotype.std.errors import CalotypeError, Forbidden, TooLarge, Unprocessable
 from calotype.web.idempotency import claim_key
 from calotype.web.site import Site
@@ -113,7 +116,8 @@ async def publish(
     photos, refused, notes = await _store_all(site, ids, uploads)
     if not photos:
         raise NothingStored(" ".join(refused), files=refused)
-    whole = Post(author=author, photos=photos, caption=caption, at=at_ms)
+    mentions = await people_in(site.graph, caption)
+    whole = Post(author=author, photos=photos, caption=caption, mentions=mentions, at=at_ms)
     try:
         posts = await _post(site.graph, whole, key, [pending])
     except DuplicateUpload:  # a request with this key was faster: its posts are the answer to both
@@ -219,6 +223,8 @@ async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> 
             for nth, photo in enumerate(photos, start=at * PHOTOS_PER_POST + 1):
                 stored = PhotoStored(post_id, photo.id)
                 await write.post("media", shard, STORED, stored, nth * RENDER_EVERY_MS)
+            if parse(whole.caption):
+                await write.post("media", shard, WRITTEN, Written(post_id), 0)
         await write.take_back("media", shard, pending)
     return [PostId(id_) for id_ in ids]
 
@@ -233,15 +239,17 @@ class DuplicateUpload(Unprocessable):
 async def edit(
     graph: Graph, author: AccountId, post_id: PostId, *, caption: str, alts: Sequence[str]
 ) -> Node[Post]:
-    """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`."""
-    await own_post(graph, author, post_id)
+    """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`,
+    `VersionConflict`."""
+    known = await own_post(graph, author, post_id)
+    mentions = await people_in(graph, caption, known.data.mentions)
 
     def edited(post: Post) -> Post:
         photos = [
             msgspec.structs.replace(photo, alt=alts[at] if at < len(alts) else photo.alt)
             for at, photo in enumerate(post.photos)
         ]
-        return msgspec.structs.replace(post, caption=caption, photos=photos)
+        return msgspec.structs.replace(post, caption=caption, photos=photos, mentions=mentions)
 
     return await change_post(graph, post_id, edited)
 
@@ -250,22 +258,35 @@ async def change_post(graph: Graph, post_id: int, change: Callable[[Post], Post]
     """Make of the newest state of a post what `change` makes of it, so that what others write meanwhile is kept: its
     author's words, and what its jobs say of the photographs. Raises `PostMissing`, `VersionConflict` if it never rests.
     """
-    tries = 0
-    while True:
+    for _try in range(CHANGE_TRIES):
         # From the primary: a cache may be behind, and then no try would ever succeed.
         post = await post_of(Graph(graph.shards), post_id)
-        before, after = msgspec.structs.asdict(post.data), msgspec.structs.asdict(change(post.data))
-        changes = {name: value for name, value in after.items() if value != before[name]}
-        if not changes:
+        changed = change(post.data)
+        if changed == post.data:
             return post
-        try:
-            return await graph.obj_update(Post, post_id, if_version=post.version, **changes)
-        except ObjectMissing:
-            raise PostMissing(_("The post has been deleted meanwhile.")) from None
-        except VersionConflict:
-            tries += 1
-            if tries == CHANGE_TRIES:
-                raise
+        if (made := await _changed(graph, post, changed)) is not None:
+            return made
+    raise VersionConflict(_("The post was changed meanwhile. Look at it again."))
+
+
+async def _changed(graph: Graph, post: Node[Post], changed: Post) -> Node[Post] | None:
+    """Write it, and have what follows from its words follow; None: another change was faster, or the post is gone."""
+    before, after = msgspec.structs.asdict(post.data), msgspec.structs.asdict(changed)
+    shard = shard_of(post.id)
+    async with graph.transaction("media", shard) as write:
+        made = await write.obj_update(
+            Post,
+            post.id,
+            {name: value for name, value in after.items() if value != before[name]},
+            post.version,
+        )
+        if (
+            made
+            and changed.caption != post.data.caption
+            and (parse(changed.caption) or parse(post.data.caption))
+        ):
+            await write.post("media", shard, WRITTEN, Written(post.id), 0)
+    return made
 
 
 async def delete(graph: Graph, author: AccountId, post_id: PostId) -> None:

@@ -39,6 +39,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     caption: str = ""
     at: int = 0
     """When it was posted, in ms since 1970, if not when its id was made (demo content, imports)."""
+    mentions: dict[str, int] = {}
+    """The names in the caption that were somebody's when it was written, and whose: what shows them need not ask."""
     borrowed: bool = False
     """Its photographs are stored for other posts too (populations), so they stay when it is deleted."""
 
