@@ -34,7 +34,7 @@ from calotype.product.photos.actions import remove_blobs
 from calotype.product.photos.tasks import render
 from calotype.product.photos.types import PUBLISHED, STORED, PhotoStored, PostPublished
 from calotype.product.tags import tasks as tags
-from calotype.product.words.types import MENTIONED, WRITTEN, Written
+from calotype.product.words.types import MENTIONED, WRITTEN, Mentioned, Written
 from calotype.web.live import Live
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
@@ -116,10 +116,6 @@ def _sent[E](sender: Sender, event: type[E], *calls_of: Callable[[E], Call]) -> 
     return handler
 
 
-async def _let_go(payload: bytes) -> None:
-    """For events that nobody follows yet: a row without a handler would be tried again for ever, and logged each time."""
-
-
 def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     """What follows a commit, by the kind of its outbox row."""
     return {
@@ -131,7 +127,7 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
         COMMENTED: _sent(sender, Commented, notifications.commented),
         UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
         WRITTEN: _sent(sender, Written, tags.index),
-        MENTIONED: _let_go,
+        MENTIONED: _sent(sender, Mentioned, notifications.mentioned),
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),
         "reset_mail": send_reset_mail,

@@ -110,7 +110,7 @@ async def _write(
             present=present,
         )
         if assoc is TOLD and present and done.changed and text and other != text.author:
-            event = Mentioned(other, text.author, written.post, written.comment, text.at)
+            event = Mentioned(other, text.author, written.post, written.comment, done.time)
             await write.post("media", shard, MENTIONED, event, 0)
 
 

@@ -50,8 +50,8 @@ MENTIONED = "mentioned"
 class Mentioned(msgspec.Struct, frozen=True):
     """The payload of an outbox row of kind `MENTIONED`: a text mentions somebody for the first time.
 
-    `by` has written it: the caption of `post` when `comment` is 0, else that comment under it. `at`: when, in ms since
-    1970. Left once for each text and person, in the transaction that makes the edge, on the shard of the text.
+    `by` has written it: the caption of `post` when `comment` is 0, else that comment under it. `at`: when they were, in
+    ms since 1970, which an edit makes later than the text. Left once for each text and person, in the transaction that makes the edge, on the shard of the text.
     """
 
     person: int
