@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from statistics import median
 
 import asyncpg
 import msgspec
 
 from benchmarks import site
 from benchmarks.report import Options, Report, Row, report, row
+from benchmarks.rounds import Case, Cost, in_turn, typical
 from benchmarks.site import BenchSite
-from calotype.cli.bars import Bar
 from calotype.infra.ids import shard_of
 from calotype.infra.jobs import Call
 from calotype.infra.shards import Pool, Shards
@@ -49,21 +46,7 @@ insert into timeline_heads select s, o, $3, 1, 0, true, $4, $5, calotype.now_ms(
 
 _numbers = itertools.count(1)
 
-type Case = Callable[[], Awaitable[None]]
 type Prepared = asyncpg.prepared_stmt.PreparedStatement[asyncpg.Record]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one entry, in microseconds."""
-
-    client_us: float
-    postgres_us: float
-    wall_us: float
-
-    @property
-    def both_us(self) -> float:
-        return self.client_us + self.postgres_us
 
 
 def run(options: Options) -> Report:
@@ -95,7 +78,7 @@ async def _measure(bench: BenchSite, followers: int, rounds: int) -> tuple[dict[
             FAN_OUT: _fan_out(graph, timelines, author),
             BARE: _bare(prepared, author),
         }
-        costs = await _interleaved(bench, cases, len(owners), rounds)
+        costs = await in_turn(cases, len(owners), bench.postgres_cpu_s, rounds, POSTS)
         return costs, str(await connection.fetchval("show server_version"))
 
 
@@ -162,40 +145,18 @@ def _bare(prepared: Sequence[tuple[Prepared, Sequence[int]]], author: int) -> Ca
     return bare
 
 
-async def _interleaved(
-    bench: BenchSite, cases: dict[str, Case], owners: int, rounds: int
-) -> dict[str, list[Cost]]:
-    costs: dict[str, list[Cost]] = {name: [] for name in cases}
-    for case in cases.values():
-        await case()
-    with Bar("rounds") as bar:
-        for number in range(rounds):
-            for name, case in cases.items():
-                before = (time.process_time(), bench.postgres_cpu_s(), time.perf_counter())
-                for _ in range(POSTS):
-                    await case()
-                after = (time.process_time(), bench.postgres_cpu_s(), time.perf_counter())
-                each = [
-                    (end - start) * 1e6 / (POSTS * owners) for start, end in zip(before, after, strict=True)
-                ]
-                costs[name].append(Cost(*each))
-            bar.update(number + 1, rounds)
-    return costs
-
-
 def _rows(costs: dict[str, list[Cost]]) -> list[Row]:
-    def typical(name: str, figure: Callable[[Cost], float]) -> float:
-        return median(map(figure, costs[name]))
-
     rows = []
     for name in (PUSH, FAN_OUT):
         for what, unit, figure, target in (
             ("client and PostgreSQL CPU", "us/entry", lambda cost: cost.both_us, TARGET),
             ("client CPU", "us/entry", lambda cost: cost.client_us, None),
-            ("PostgreSQL CPU", "us/entry", lambda cost: cost.postgres_us, None),
+            ("PostgreSQL CPU", "us/entry", lambda cost: cost.server_us, None),
             ("entries", "/s and core", lambda cost: 1e6 / cost.both_us, None),
             ("wall", "us/entry", lambda cost: cost.wall_us, None),
         ):
             title = f"{name} to {FOLLOWERS:,} followers, {what}"
-            rows.append(row(title, typical(name, figure), unit, BARE, typical(BARE, figure), target))
+            rows.append(
+                row(title, typical(costs[name], figure), unit, BARE, typical(costs[BARE], figure), target)
+            )
     return rows

@@ -112,7 +112,7 @@ def run(options: Options) -> Report:
         pages = there()
         viewers = asyncio.run(feed.viewers_of(bench))
         asyncio.run(_prepare(bench, viewers))
-        with stacks.ours(bench, processes.free_ports(1)[0], viewers) as stack:
+        with stacks.ours(bench, viewers) as stack:
             mixes, singles = _measure(bench, stack, pages, viewers, rounds, mixed, single)
         version = asyncio.run(feed.postgres_version(bench))
     missing = [page.name for page in PAGES if page not in pages]

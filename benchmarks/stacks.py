@@ -22,11 +22,8 @@ from benchmarks.client import Client
 from benchmarks.population import baseline_environment
 from benchmarks.site import BenchSite
 from calotype.cli import site_processes
-from calotype.config.site import Region, save
+from calotype.config.site import Cassandra, Region, Site, save
 from calotype.infra.engines.memcached import Memcached
-from calotype.infra.shards import Shards
-from calotype.infra.tao import Graph
-from calotype.infra.timelines import PostgresTimelines
 
 PATH = "/api/v1/timelines/home"
 OURS = "calotype"
@@ -58,13 +55,12 @@ class Stack:
 @contextmanager
 def started(bench: BenchSite, viewers: Sequence[int]) -> Iterator[list[Stack]]:
     """All four, ours first."""
-    ports = processes.free_ports(4)
     with ExitStack() as stack:
         yield [
-            stack.enter_context(ours(bench, ports[0], viewers)),
-            stack.enter_context(_drf(bench, ports[1], viewers)),
-            stack.enter_context(_tuned(bench, ports[2], viewers)),
-            stack.enter_context(_cached(bench, ports[3], viewers)),
+            stack.enter_context(ours(bench, viewers)),
+            stack.enter_context(drf(bench, viewers)),
+            stack.enter_context(_tuned(bench, viewers)),
+            stack.enter_context(_cached(bench, viewers)),
         ]
 
 
@@ -113,22 +109,26 @@ async def session_cookies(bench: BenchSite, accounts: Sequence[int]) -> dict[int
     return cookies
 
 
-async def build_timelines(bench: BenchSite, owners: Sequence[int]) -> None:
+async def build_timelines(site: Site, data: Path, owners: Sequence[int]) -> None:
     """What the job `feed.build` does at the first visit of each."""
+    from calotype.config.wiring import open_site
     from calotype.product.feed.actions import build
 
-    async with Shards(bench.site.databases["default"], bench.site.servers) as shards:
+    async with open_site(site, data) as opened:
         for owner in owners:
-            await build(Graph(shards), PostgresTimelines(shards), owner, kept=bench.site.feed.kept)
+            await build(opened.graph, opened.timelines, owner, kept=site.feed.kept)
 
 
 @contextmanager
-def ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
-    """With memcached and the consumers of all logs beside it, as `calotype up` runs them."""
+def ours(bench: BenchSite, viewers: Sequence[int], cassandra: Cassandra | None = None) -> Iterator[Stack]:
+    """With memcached and the consumers of all logs beside it, as `calotype up` runs them. `cassandra`: what keeps the
+    timelines."""
+    (port,) = processes.free_ports(1)
     cookies = asyncio.run(session_cookies(bench, viewers))
-    asyncio.run(build_timelines(bench, viewers))
+    kept = msgspec.structs.replace(bench.site, cassandra=cassandra)
+    asyncio.run(build_timelines(kept, bench.places.data, viewers))
     server = Memcached("memcached-ours", bench.places.run, memory_mb=256)
-    cached = msgspec.structs.replace(bench.site, regions={"a": Region(memcached=(str(server.socket),))})
+    cached = msgspec.structs.replace(kept, regions={"a": Region(memcached=(str(server.socket),))})
     save(bench.places.data, cached)
     told = site_processes.environment(bench.places, cached)
     with ExitStack() as stack:
@@ -146,11 +146,13 @@ def ours(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]
                 )
             )
         pid = stack.enter_context(web(bench, port))
+        stack.callback(save, bench.places.data, bench.site)
         yield Stack(OURS, pid, Client(port), PATH, cookies, (memcached,), tuple(consumers))
 
 
 @contextmanager
-def _drf(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+def drf(bench: BenchSite, viewers: Sequence[int]) -> Iterator[Stack]:
+    (port,) = processes.free_ports(1)
     command = [
         sys.executable,
         "-P",
@@ -166,13 +168,15 @@ def _drf(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]
 
 
 @contextmanager
-def _tuned(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+def _tuned(bench: BenchSite, viewers: Sequence[int]) -> Iterator[Stack]:
+    (port,) = processes.free_ports(1)
     with _baseline(bench, "tuned", "tuned", _uwsgi(port), port) as pid:
         yield Stack("tuned", pid, Client(port), PATH, _cookies(bench, "tuned", viewers))
 
 
 @contextmanager
-def _cached(bench: BenchSite, port: int, viewers: Sequence[int]) -> Iterator[Stack]:
+def _cached(bench: BenchSite, viewers: Sequence[int]) -> Iterator[Stack]:
+    (port,) = processes.free_ports(1)
     path = Path(baseline_environment(bench, "tuned")["BENCH_MEMCACHED"])
     path.unlink(missing_ok=True)
     command = ["memcached", "-s", str(path), "-m", "256", "-t", "1"]

@@ -81,6 +81,18 @@ def test_fanout(data: Path) -> None:
     assert all(row.value > 0 for row in made.rows if "wall" in row.name)
 
 
+@pytest.mark.cassandra
+@pytest.mark.skipif(not BASELINES, reason="needs requirements-bench.lock and memcached")
+def test_timelines(data: Path) -> None:
+    made = bench("timelines", data)
+    by_engine = {(row.name.split(",")[0], row.baseline) for row in made.rows if "CPU" in row.name}
+    assert {("Cassandra", "acsylla"), ("PostgreSQL", "asyncpg")} <= by_engine
+    grown = [row for row in made.rows if row.name.startswith("the same page")]
+    assert [(row.baseline, row.target) for row in grown] == [("who follows 5", 1.3)] * 2
+    pages = [row for row in made.rows if row.baseline == "drf"]
+    assert len(pages) == 6
+
+
 def test_jobs(data: Path) -> None:
     made = bench("jobs", data)
     assert {row.baseline for row in made.rows} == {"celery"}

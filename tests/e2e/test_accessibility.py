@@ -12,10 +12,23 @@ from tests.e2e.conftest import WIDTHS, OpenPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-SIGNED_OUT = ("/", "/sign-up/", "/log-in/", "/password-reset/", "/@mara/", "/about/photos/", "/nothing/here/")
+SIGNED_OUT = (
+    "/",
+    "/sign-up/",
+    "/log-in/",
+    "/password-reset/",
+    "/@mara/",
+    "/about/photos/",
+    "/explore/",
+    "/tags/macro/",
+    "/nothing/here/",
+)
 SIGNED_IN = (
     "/",
     "/people/",
+    "/explore/",
+    "/tags/macro/",
+    "/tags/nobody_has_used_this/",
     "/new/",
     "/@mara/",
     "/@jan/",

@@ -18,6 +18,7 @@ from calotype.product.follows.actions import follow, unfollow
 from calotype.product.likes.actions import like, unlike
 from calotype.product.notifications import actions, queries
 from calotype.product.notifications.types import ACTIVITY, Kind, Note, entry, kind_of
+from calotype.product.photos.types import PostId
 from calotype.std.errors import Unavailable
 from calotype.web.site import Site
 from tests.client import Client
@@ -105,6 +106,29 @@ async def test_comments_and_follows_are_told_and_ones_own_are_not(
     first, second = await notes(web_site, told)
     assert (first.kind, first.people[0].username) == (Kind.FOLLOW, bob.username)
     assert (second.kind, second.text) == (Kind.COMMENT, "Contemplative cat!")
+
+
+async def test_whom_a_text_mentions_is_told_once_and_not_twice_of_a_comment(
+    told: Someone, bob: Someone, new_person: NewPerson, web_site: Site, work: Sweep
+) -> None:
+    third = await new_person()
+    hers = await third.post_one(f"with @{told.username} and @{third.username}")
+    mine = await post(web_site, told.id)
+    await comments.add(web_site.graph, bob.id, mine, f"look, @{told.username}")
+    await comments.add(web_site.graph, bob.id, PostId(hers), f"@{told.username} was there")
+    await all_done(work)
+    kinds = [(note.kind, note.post.id, note.text) for note in await notes(web_site, told) if note.post]
+    assert sorted(kinds) == sorted(
+        [
+            (Kind.COMMENT, mine, f"look, @{told.username}"),
+            (Kind.MENTION, hers, ""),
+            (Kind.MENTION, hers, f"@{told.username} was there"),
+        ]
+    )
+    page = (await told.browser.get("/notifications/")).text
+    assert page.count("mentions you") == 2
+    built_anew = await actions.newest(web_site.graph, told.id)
+    assert sorted(kind_of(each) for each in built_anew) == [Kind.COMMENT, Kind.MENTION, Kind.MENTION]
 
 
 async def test_what_was_taken_back_is_passed_over(

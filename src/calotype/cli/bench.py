@@ -121,6 +121,13 @@ def fanout(as_json: bool, data: Path | None, quick: bool) -> None:
 
 @bench.command()
 @_options
+def timelines(as_json: bool, data: Path | None, quick: bool) -> None:
+    """Pushes and pages of timelines in Cassandra and PostgreSQL beside their bare drivers; the feed by followees."""
+    _run("timelines", as_json, data, quick)
+
+
+@bench.command()
+@_options
 def jobs(as_json: bool, data: Path | None, quick: bool) -> None:
     """Background jobs sent and run over pgmq and RabbitMQ, beside bare Celery on the same broker.
 

@@ -16,6 +16,7 @@ from calotype.std.errors import CalotypeError
 
 if TYPE_CHECKING:
     from calotype.infra.jobs.dispatch import Dispatcher
+    from calotype.infra.jobs.periodic import Timetable
     from calotype.infra.tao import Sweep
     from calotype.web.site import Site
 
@@ -24,6 +25,8 @@ SWEEP_EVERY_S = 0.5
 
 RETRY_EVERY_S = 1.0
 TIDY_EVERY_S = 3600.0
+PERIODIC_EVERY_S = 5.0
+"""How often it is asked what has come round: it may be so much late."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ async def _run() -> None:
     from django.conf import settings
 
     from calotype.config.jobs import broker, failures
+    from calotype.config.periodic import timetable
     from calotype.config.wiring import open_site, outbox_handlers
     from calotype.infra.jobs.dispatch import Dispatcher
     from calotype.infra.tao import Sweep
@@ -60,6 +64,7 @@ async def _run() -> None:
             others = [
                 *(asyncio.create_task(wake(pool, due)) for pool in site.graph.shards.pools.values()),
                 asyncio.create_task(_retry(dispatcher)),
+                asyncio.create_task(_periodic(dispatcher, timetable(settings.SITE))),
                 asyncio.create_task(_tidy(site, sweep)),
             ]
             while not end.is_set():
@@ -86,6 +91,16 @@ async def _retry(dispatcher: Dispatcher) -> None:
         except CalotypeError as error:
             log.warning("failed jobs wait: %s", error)
         await asyncio.sleep(RETRY_EVERY_S)
+
+
+async def _periodic(dispatcher: Dispatcher, timetable: Timetable) -> None:
+    """Send what has come round."""
+    while True:
+        try:
+            await dispatcher.send_periodic(timetable)
+        except CalotypeError as error:
+            log.warning("periodic jobs wait: %s", error)
+        await asyncio.sleep(PERIODIC_EVERY_S)
 
 
 async def _tidy(site: Site, sweep: Sweep) -> None:

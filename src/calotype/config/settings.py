@@ -72,6 +72,8 @@ TEMPLATES = [
                 "feed",
                 "notifications",
                 "profiles",
+                "tags",
+                "explore",
                 "demo",
             )
         ],

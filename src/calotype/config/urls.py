@@ -26,4 +26,6 @@ urlpatterns = [
     path("", include("calotype.product.follows.urls")),
     path("", include("calotype.product.demo.urls")),
     path("", include("calotype.product.profiles.urls")),
+    path("", include("calotype.product.tags.urls")),
+    path("", include("calotype.product.explore.urls")),
 ]

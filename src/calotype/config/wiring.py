@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from calotype.config import periodic
 from calotype.config.caches import region_cache
 from calotype.config.site import S3, SESSIONS, Cassandra, region, region_name
 from calotype.config.site import Site as Configuration
@@ -30,7 +31,10 @@ from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfol
 from calotype.product.likes.types import LIKED, Liked
 from calotype.product.notifications import tasks as notifications
 from calotype.product.photos.actions import remove_blobs
-from calotype.product.photos.types import PUBLISHED, PostPublished
+from calotype.product.photos.tasks import render
+from calotype.product.photos.types import PUBLISHED, STORED, PhotoStored, PostPublished
+from calotype.product.tags import tasks as tags
+from calotype.product.words.types import MENTIONED, WRITTEN, Mentioned, Written
 from calotype.web.live import Live
 from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
@@ -38,8 +42,8 @@ from calotype.web.site import Site
 if TYPE_CHECKING:
     from calotype.infra.timelines.cassandra import Nodes
 
-__all__ = ["bucket_of", "graph_types", "nodes", "open_site", "outbox_handlers"]
-"""`graph_types` is imported for its declarations."""
+__all__ = ["bucket_of", "graph_types", "nodes", "open_site", "outbox_handlers", "periodic"]
+"""`graph_types` and `periodic` are imported for what they declare: objects and associations, and jobs."""
 
 
 @asynccontextmanager
@@ -117,10 +121,13 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
     return {
         JOB: sender.call,
         PUBLISHED: _sent(sender, PostPublished, fan_out_of),
+        STORED: _sent(sender, PhotoStored, render),
         FOLLOWED: _sent(sender, Followed, followed, notifications.followed),
         LIKED: _sent(sender, Liked, notifications.liked),
         COMMENTED: _sent(sender, Commented, notifications.commented),
         UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
+        WRITTEN: _sent(sender, Written, tags.index),
+        MENTIONED: _sent(sender, Mentioned, notifications.mentioned),
         "forget": forget(site.graph),
         "sign_up": abandoned_sign_up(site.graph),
         "reset_mail": send_reset_mail,

@@ -28,6 +28,15 @@ def decode(text: str | None) -> Cursor:
     return int(time), int(id2)
 
 
+def offset(text: str | None) -> int:
+    """How many items of a short list to pass over."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 9):
+        raise BadRequest(f"offset is {text[:20]!r}; it must be a whole number")
+    return int(text)
+
+
 def limit(text: str | None, default: int = 20) -> int:
     """How many items a page shall have: a whole number, kept within 1 to 40 as Mastodon does."""
     if not text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import time
@@ -118,6 +119,25 @@ def test_each_step_of_the_chain_looks_like_the_original(size: tuple[int, int]) -
         direct = picture.resize((variant.width, variant.height), Image.Resampling.LANCZOS)
         off = ImageStat.Stat(ImageChops.difference(opened(variant).convert("RGB"), direct)).mean
         assert max(off) < 2.5
+
+
+def test_what_is_stored_already_is_not_made_again() -> None:
+    data = samples.jpeg(1600, 1200)
+    recipe = Recipe(formats=("jpeg", "webp", "avif"))
+    whole = {variant.file: variant for variant in process(data, recipe=recipe).variants}
+    stored = {"square.jpeg", "square.webp", "320.jpeg", "640.avif", "1600.webp"}
+    rest = process(data, recipe=recipe, stored=stored)
+    assert {variant.file: variant for variant in rest.variants} == {
+        file: variant for file, variant in whole.items() if file not in stored
+    }
+    assert rest.blurhash == process(data).blurhash
+
+
+def test_the_widths_for_display_begin_those_of_all() -> None:
+    """So that what follows an upload adds to its variants, whatever the size of the photo."""
+    for width, height in itertools.product((1, 319, 320, 321, 1079, 1080, 1081, 2047, 2048, 9000), repeat=2):
+        display = plan(width, height, Recipe(widths=(320, 640, 1080))).sizes
+        assert plan(width, height, Recipe()).sizes[: len(display)] == display
 
 
 # Orientation

@@ -52,6 +52,37 @@ async def cost[T](graph: Graph, work: Awaitable[T]) -> tuple[dict[str, int], T]:
 # Cost
 
 
+async def test_many_claims_are_looked_up_in_one_statement_a_server(shards: Shards) -> None:
+    graph = Graph(shards)
+    for shard in range(8):
+        await graph.writes("people", shard).claim("people", shard, "looked up", f"key {shard}", 100 + shard)
+    keys = [(shard, f"key {shard}") for shard in range(10)]
+    spent, held = await cost(graph, graph.claimed_many("people", "looked up", keys))
+    assert held == {f"key {shard}": 100 + shard for shard in range(8)}
+    assert set(spent.values()) == {1}
+    assert await graph.claimed_many("people", "another kind", keys) == {}
+    assert await graph.claimed_many("people", "looked up", []) == {}
+
+
+async def test_the_newest_objects_of_a_type_are_one_statement_a_server(shards: Shards) -> None:
+    graph = Graph(shards)
+    photos = await graph.obj_add_many(Photo, [(n % 4, Photo(f"p{n}")) for n in range(12)])
+    await graph.obj_add_many(Person, [(n % 4, Person(f"p{n}")) for n in range(8)])
+    since = photos[0].created - 60_000
+    spent, found = await cost(
+        graph, graph.obj_newest(Photo, since_ms=since, per_shard=2, scanned_per_shard=50)
+    )
+    assert set(spent.values()) == {1}
+    assert [node.id for node in found][:8] == sorted((photo.id for photo in photos[-8:]), reverse=True)
+    assert found[0] == photos[-1]
+    soon = photos[0].created + 60_000
+    assert await graph.obj_newest(Photo, since_ms=soon, per_shard=2, scanned_per_shard=50) == []
+    few = await graph.obj_newest(Photo, since_ms=since, per_shard=2, scanned_per_shard=2)
+    assert not {node.id for node in few} & {
+        photo.id for photo in photos
+    }, "two people are newer on each shard"
+
+
 async def test_twenty_tasks_of_one_turn_cost_one_statement_a_server(shards: Shards) -> None:
     graph = Graph(shards)
     nodes = await graph.obj_add_many(Person, [(shard, Person(f"p{shard}")) for shard in range(20)])

@@ -7,7 +7,7 @@ accepted: nobody is ever served those bytes.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from blurhash_rs import encode_rgb  # type: ignore[attr-defined]  # its stub re-exports nothing
@@ -50,9 +50,12 @@ def inspect(source: bytes | Path, limits: Limits = DEFAULT_LIMITS) -> Inspection
 
 
 def process(
-    source: bytes | Path, limits: Limits = DEFAULT_LIMITS, recipe: Recipe = DEFAULT_RECIPE
+    source: bytes | Path,
+    limits: Limits = DEFAULT_LIMITS,
+    recipe: Recipe = DEFAULT_RECIPE,
+    stored: Container[str] = (),
 ) -> Processed:
-    """The variants of a photo, all sRGB, upright, and without metadata.
+    """The variants of a photo, all sRGB, upright, and without metadata; but those whose files (`640.webp`) are `stored`.
 
     Raises `ImageRefused` for whatever is wrong with the file, and nothing else (but `OSError` when a path cannot be read).
     Uses one thread's CPU, about a second for 12 megapixels: call it in a thread. Any number may run at once.
@@ -72,7 +75,7 @@ def process(
         height=height,
         frames=frames,
         blurhash=_blurhash(chain[-1]),
-        variants=tuple(_encoded(square, chain, recipe)),
+        variants=tuple(_encoded(square, chain, recipe, stored)),
         camera=taken_by,
         notes=_notes(frames),
     )
@@ -123,11 +126,13 @@ def _pictures(
     return finished(side, variants.centre(covered)), chain
 
 
-def _encoded(square: Image.Image | None, chain: list[Image.Image], recipe: Recipe) -> Iterator[Variant]:
+def _encoded(
+    square: Image.Image | None, chain: list[Image.Image], recipe: Recipe, stored: Container[str]
+) -> Iterator[Variant]:
     if square is not None:
-        yield from variants.encoded("square", square, recipe)
+        yield from variants.encoded("square", square, recipe, stored)
     for picture in reversed(chain):
-        yield from variants.encoded(str(picture.width), picture, recipe)
+        yield from variants.encoded(str(picture.width), picture, recipe, stored)
 
 
 def _blurhash(picture: Image.Image) -> str:

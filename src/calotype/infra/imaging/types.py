@@ -36,8 +36,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     jpeg_quality: int = 82
     webp_quality: int = 78
     webp_method: int = 4
-    avif_quality: int = 60
-    avif_speed: int = 6
+    avif_quality: int = 62
+    avif_speed: int = 10
 
 
 class Inspection(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +77,11 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     data: bytes
 
     @property
+    def file(self) -> str:
+        """What it is stored and served under: `640.webp`."""
+        return f"{self.name}.{self.format}"
+
+    @property
     def content_type(self) -> str:
         return f"image/{self.format}"
 
@@ -89,7 +94,7 @@ class Processed(msgspec.Struct, frozen=True, kw_only=True):
     frames: int
     blurhash: str
     variants: tuple[Variant, ...]
-    """The square first, then by width, each in every format of the recipe."""
+    """The square first, then by width, each in every format of the recipe; less those that were not asked for."""
     camera: Camera | None
     notes: tuple[str, ...]
     """Sentences about what the person may not expect, as in `animated: the first of 12 frames is kept`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from io import BytesIO
 from typing import Any
 
@@ -65,11 +65,14 @@ def centre(size: tuple[float, float]) -> Box:
     return left, top, left + side, top + side
 
 
-def encoded(name: str, picture: Image.Image, recipe: Recipe) -> Iterator[Variant]:
-    """A variant in each format of the recipe, with no metadata: encoders would copy what `info` holds."""
+def encoded(name: str, picture: Image.Image, recipe: Recipe, stored: Container[str]) -> Iterator[Variant]:
+    """A variant in each format of the recipe, with no metadata: encoders would copy what `info` holds. Not those whose
+    files are `stored`."""
     bare = picture.copy()
     bare.info = {}
     for format in recipe.formats:
+        if f"{name}.{format}" in stored:
+            continue
         buffer = BytesIO()
         bare.save(buffer, format, **_options(format, recipe))
         yield Variant(name=name, width=bare.width, height=bare.height, format=format, data=buffer.getvalue())
@@ -82,4 +85,5 @@ def _options(format: VariantFormat, recipe: Recipe) -> dict[str, Any]:
         case "webp":
             return {"quality": recipe.webp_quality, "method": recipe.webp_method}
         case "avif":
-            return {"quality": recipe.avif_quality, "speed": recipe.avif_speed}
+            # By itself it would start a thread for each processor: how many work at once is the caller's to say.
+            return {"quality": recipe.avif_quality, "speed": recipe.avif_speed, "max_threads": 1}

@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from calotype.infra.jobs import pgmq
 from calotype.infra.jobs.engine import GRACE_S, BrokerUnavailable, BrokerUnknown, Engine, QueueDepth
 from calotype.infra.jobs.failures import Failures
+from calotype.infra.jobs.periodic import Timetable
 from calotype.infra.jobs.rabbitmq import RabbitMQ
 from calotype.infra.jobs.types import Call, Queue, job_named
 
@@ -103,6 +104,8 @@ def engine_of(url: str) -> Engine:
 
 
 def install_broker(dsn: str) -> None:
-    """What a control database needs to be a broker, and the table of failures; a second time it does nothing."""
+    """What a control database needs to be a broker, and the tables of failures and of what is periodic; a second time it
+    does nothing."""
     Failures(dsn).install()
+    Timetable(dsn, ()).install()
     pgmq.install(dsn)

@@ -12,6 +12,7 @@ import msgspec
 from calotype.infra.jobs.broker import Broker
 from calotype.infra.jobs.engine import BrokerUnavailable
 from calotype.infra.jobs.failures import Failures
+from calotype.infra.jobs.periodic import Timetable
 from calotype.infra.jobs.types import Call
 
 REFUSED_S = 1.0
@@ -71,3 +72,8 @@ class Dispatcher:
         """Send failed calls whose time has come; how many. Raises `BrokerUnavailable`, `FailuresUnavailable`."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._failures.send_due, self._send_one)
+
+    async def send_periodic(self, timetable: Timetable) -> int:
+        """Send what is due by a timetable; how many. Raises `BrokerUnavailable`, `PeriodicUnavailable`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, timetable.send_due, self._send_one)

@@ -63,6 +63,14 @@ class Graph:
         """Those of the objects that exist and are of this type, by id."""
         return await self._reader.objects(type_of(struct), dict.fromkeys(ids))
 
+    async def obj_newest[T](
+        self, struct: type[T], *, since_ms: int, per_shard: int, scanned_per_shard: int
+    ) -> list[Node[T]]:
+        """At most `per_shard` objects of each logical shard whose ids were made after `since_ms` (ms since 1970), newest
+        first. For work in the background: it is a statement a server, past every cache, and looks at no more than
+        `scanned_per_shard` rows of each shard, of whatever type."""
+        return await self._reader.newest(type_of(struct), since_ms, per_shard, scanned_per_shard)
+
     async def obj_add[T](self, data: T, *, shard: int, id_: int | None = None) -> Node[T]:
         """Add an object on a logical shard, with a new id of it unless `id_` was made before (`Shards.next_ids`)."""
         async with self._writing(type_of(type(data)).partition, shard) as write:
@@ -132,6 +140,12 @@ class Graph:
     async def claimed(self, partition: str, shard: int, kind: str, key: str) -> tuple[int, int] | None:
         """(id, created) of who holds a key, None when nobody does; to look it up, not to decide on it (`Writes.claimed`)."""
         return await self._reader.claimed(partition, shard, kind, key)
+
+    async def claimed_many(
+        self, partition: str, kind: str, keys: Iterable[tuple[int, str]]
+    ) -> dict[str, int]:
+        """Who holds keys of one kind, given as (shard, key); those that somebody holds, one statement a server."""
+        return await self._reader.claimed_many(partition, kind, keys)
 
     # Associations: reads
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from calotype.infra.cache import HotKeys, Key
-from calotype.infra.ids import shard_of
+from calotype.infra.ids import EPOCH_MS, compose, shard_of
 from calotype.infra.invalidation import RegionCache, access
 from calotype.infra.shards import Pool, Shards
 from calotype.infra.shards.tickets import current
@@ -163,11 +163,40 @@ class Reader:
         ]
         return [row for rows in await asyncio.gather(*pending) for row in rows]
 
+    async def newest[T](
+        self, kind: ObjectType[T], since_ms: int, per_shard: int, scanned: int
+    ) -> list[Node[T]]:
+        """Objects by when their ids were made, newest first: always of the database, one statement a server."""
+        by_pool: dict[Pool, list[int]] = {}
+        for shard, pool in self._shards.routes(kind.partition).items():
+            by_pool.setdefault(pool, []).append(shard)
+        floor = compose(max(0, since_ms - EPOCH_MS), 0, 0)
+        pending = [
+            reads.newest(pool, shards, kind.number, floor, per_shard, scanned)
+            for pool, shards in by_pool.items()
+        ]
+        rows = [row for rows in await asyncio.gather(*pending) for row in rows]
+        nodes = [Node(id_, row.version, row.created, row.updated, kind.decode(row.data)) for id_, row in rows]
+        return sorted(nodes, key=lambda node: node.id, reverse=True)
+
     async def claimed(self, partition: str, shard: int, kind: str, key: str) -> tuple[int, int] | None:
         """(id, created) of a claim, as this reader's region knows it."""
         source, _ = access(self._cache, self._shards.pool(partition, shard), current())
         rows = await source.fetch(reads.CLAIMED, shard, kind, key)
         return (rows[0][0], rows[0][1]) if rows else None
+
+    async def claimed_many(
+        self, partition: str, kind: str, keys: Iterable[tuple[int, str]]
+    ) -> dict[str, int]:
+        """Who holds these (shard, key), by key."""
+        by_pool: dict[Pool, list[tuple[int, str]]] = {}
+        for shard, key in keys:
+            by_pool.setdefault(self._shards.pool(partition, shard), []).append((shard, key))
+        tickets = current()
+        pending = [
+            reads.claims(access(self._cache, pool, tickets)[0], kind, some) for pool, some in by_pool.items()
+        ]
+        return {key: id_ for rows in await asyncio.gather(*pending) for key, id_ in rows}
 
     # After a write
 

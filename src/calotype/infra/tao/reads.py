@@ -49,6 +49,16 @@ _OBJECTS = """
 select o.id, o.otype, o.version, o.created, o.updated, o.data
 from unnest($1::text::int[], $2::text::bigint[]) k (shard, id) join objects o on (o.shard, o.id) = (k.shard, k.id)
 """
+_NEWEST = """
+select o.id, o.otype, o.version, o.created, o.updated, o.data
+from unnest($1::text::int[]) k (shard),
+lateral (
+    select * from (
+        select * from objects a where a.shard = k.shard and a.id >= $3 order by a.id desc limit $5
+    ) scanned
+    where otype = $2 order by id desc limit $4
+) o
+"""
 _COUNT = """
 select id1, atype, count, version from association_counts where shard = $1 and id1 = $2 and atype = $3
 """
@@ -127,6 +137,10 @@ lateral (
 ) a
 order by a.time, a.id2 limit $5
 """
+_CLAIMS = """
+select c.key, c.id from unnest($1::int[], $3::text[]) k (shard, key)
+join claims c on (c.shard, c.kind, c.key) = (k.shard, $2, k.key)
+"""
 CLAIMED = """
 select id, created from claims where shard = $1 and kind = $2 and key = $3
 """
@@ -143,6 +157,14 @@ async def objects(pool: Pool, ids: list[int]) -> dict[int, ObjectRow]:
     else:
         rows = await pool.fetch(_OBJECTS, array(shard_of(id_) for id_ in ids), array(ids))
     return {row[0]: ObjectRow(row[1], row[2], row[3], row[4], row[5]) for row in rows}
+
+
+async def newest(
+    pool: Pool, shards: list[int], otype: int, floor: int, limit: int, scanned: int
+) -> list[tuple[int, ObjectRow]]:
+    """Of each of these shards the objects of a type with the highest ids, from `floor` on, among `scanned` of any type."""
+    rows = await pool.fetch(_NEWEST, array(shards), otype, floor, limit, scanned)
+    return [(row[0], ObjectRow(row[1], row[2], row[3], row[4], row[5])) for row in rows]
 
 
 async def counts(pool: Pool, keys: list[ListKey]) -> dict[ListKey, CountRow]:
@@ -214,6 +236,12 @@ async def ranges(pool: Pool, keys: list[RangeKey]) -> dict[RangeKey, list[Edge]]
     for row in rows:
         found[keys[row[0] - 1]].append(Edge(row[1], row[2], row[3], row[4]))
     return found
+
+
+async def claims(pool: Pool, kind: str, keys: list[tuple[int, str]]) -> list[tuple[str, int]]:
+    """(key, id) of those of these (shard, key) that are claimed."""
+    rows = await pool.fetch(_CLAIMS, [shard for shard, _ in keys], kind, [key for _, key in keys])
+    return [(row[0], row[1]) for row in rows]
 
 
 async def merged(

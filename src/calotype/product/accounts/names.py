@@ -107,7 +107,7 @@ def check(name: str) -> str:
             % {"shortest": SHORTEST, "longest": LONGEST, "length": len(name)},
             "length",
         )
-    wrong = next((letter for letter in name if not _allowed(letter)), None)
+    wrong = next((letter for letter in name if not is_allowed(letter)), None)
     if wrong is not None:
         raise ValidationError(
             _("A user name has letters, digits, dots and underscores; not “%s”.") % _shown(wrong),
@@ -124,7 +124,8 @@ def check(name: str) -> str:
     return name
 
 
-def _allowed(letter: str) -> bool:
+def is_allowed(letter: str) -> bool:
+    """Whether a canonical name may have this character."""
     return letter in "._" or unicodedata.category(letter) in ("Ll", "Lo", "Lm", "Nd", "Mn", "Mc")
 
 

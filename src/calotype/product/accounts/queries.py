@@ -95,6 +95,15 @@ async def by_username(graph: Graph, username: str) -> Node[Person]:
     return node
 
 
+async def by_usernames(graph: Graph, usernames: Iterable[str]) -> dict[str, Node[Person]]:
+    """The people with exactly these names, given in their canonical form; those who are there to be seen."""
+    ids = await store.find_many(graph, usernames)
+    found = await people(graph, ids.values())
+    return {
+        name: found[id_] for name, id_ in ids.items() if id_ in found and found[id_].data.username == name
+    }
+
+
 async def people(graph: Graph, ids: Iterable[int]) -> dict[int, Node[Person]]:
     """Those of these people who are there to be seen."""
     found = await graph.obj_get_many(Person, ids)

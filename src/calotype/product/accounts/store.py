@@ -13,14 +13,14 @@ from calotype.product.accounts.names import skeleton
 KIND = "username"
 
 
-def _shard(shards: Shards, key: str) -> int:
-    """Among the shards of the site's first day: adding shards must not move a name."""
+def shard_of_key(shards: Shards, key: str) -> int:
+    """Where a key is claimed: among the shards of the site's first day, since adding shards must not move a name."""
     candidates = shards.placement.first_shards
     return candidates[int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % len(candidates)]
 
 
 def _writes(graph: Graph, key: str) -> tuple[Writes, int]:
-    shard = _shard(graph.shards, key)
+    shard = shard_of_key(graph.shards, key)
     return graph.writes("people", shard), shard
 
 
@@ -36,7 +36,7 @@ async def claim_many(graph: Graph, names: Iterable[tuple[str, int]]) -> None:
     by_shard: dict[int, list[tuple[str, int]]] = defaultdict(list)
     for username, id_ in names:
         key = skeleton(username)
-        by_shard[_shard(graph.shards, key)].append((key, id_))
+        by_shard[shard_of_key(graph.shards, key)].append((key, id_))
     for shard, rows in by_shard.items():
         await graph.writes("people", shard).claim_many("people", shard, KIND, rows)
 
@@ -44,8 +44,17 @@ async def claim_many(graph: Graph, names: Iterable[tuple[str, int]]) -> None:
 async def find(graph: Graph, username: str) -> int | None:
     """The id behind the name, as pages look it up."""
     key = skeleton(username)
-    held = await graph.claimed("people", _shard(graph.shards, key), KIND, key)
+    held = await graph.claimed("people", shard_of_key(graph.shards, key), KIND, key)
     return None if held is None else held[0]
+
+
+async def find_many(graph: Graph, usernames: Iterable[str]) -> dict[str, int]:
+    """The same of many names; those that are somebody's, one statement a server."""
+    keys = {name: skeleton(name) for name in usernames}
+    held = await graph.claimed_many(
+        "people", KIND, {(shard_of_key(graph.shards, key), key) for key in keys.values()}
+    )
+    return {name: held[key] for name, key in keys.items() if key in held}
 
 
 async def holder(graph: Graph, username: str) -> tuple[int, int] | None:

@@ -17,6 +17,9 @@ from calotype.product.comments.types import (
 )
 from calotype.product.photos.queries import post_of
 from calotype.product.photos.types import PostId
+from calotype.product.words.parsing import parse
+from calotype.product.words.queries import people_in
+from calotype.product.words.types import WRITTEN, Written
 from calotype.std.errors import Forbidden, NotFound
 from calotype.web.idempotency import claim_key
 
@@ -38,6 +41,7 @@ async def add(
     """
     await post_of(graph, post_id)
     shard = shard_of(post_id)
+    mentions = await people_in(graph, text)
     (id_,) = await graph.shards.next_ids(shard)
     async with graph.transaction("comments", shard) as write:
         if (
@@ -45,13 +49,16 @@ async def add(
             and (first := await write.claim("comments", shard, "comment", claim_key(author, key), id_)) != id_
         ):
             return CommentId(first)
-        await write.obj_add(Comment(author=author, post=post_id, text=text, at=at_ms), shard, id_)
-        quote = msgspec.json.encode(Quote(author, text))
+        said = Comment(author=author, post=post_id, text=text, at=at_ms, mentions=mentions)
+        await write.obj_add(said, shard, id_)
+        quote = msgspec.json.encode(Quote(author, text, mentions))
         await write.edge(HAS_COMMENT, post_id, id_, time=at_ms or None, data=quote, present=True)
         await write.edge(AUTHORED_BY, id_, author, time=None, data=None, present=True)
         await write.post(
             "comments", shard, COMMENTED, Commented(author, post_id, id_, at_ms or time_ms(id_)), 0
         )
+        if parse(text):
+            await write.post("comments", shard, WRITTEN, Written(post_id, id_), 0)
     return CommentId(id_)
 
 

@@ -17,11 +17,21 @@ class Said(msgspec.Struct, frozen=True):
     id: int
     author: PersonCard
     text: str
+    mentions: dict[str, int]
     at: int
 
 
 async def comment_counts(graph: Graph, post_ids: Iterable[int]) -> dict[int, int]:
     return await graph.assoc_count_many(HAS_COMMENT, post_ids)
+
+
+async def commenters(graph: Graph, post_ids: Iterable[int], amount: int) -> dict[int, set[int]]:
+    """Who wrote the last `amount` comments under each post."""
+    lists = await graph.assoc_range_many(HAS_COMMENT, post_ids, amount)
+    return {
+        post_id: {_quote.decode(edge.data).author for edge in edges if edge.data is not None}
+        for post_id, edges in lists.items()
+    }
 
 
 async def latest(graph: Graph, post_ids: Iterable[int], amount: int) -> dict[int, list[Said]]:
@@ -50,7 +60,7 @@ async def _said(graph: Graph, edges: Sequence[Edge]) -> dict[int, Said]:
     authors = await people(graph, {quote.author for quote in quotes.values()})
     cards = {id_: card(author) for id_, author in authors.items()}
     return {
-        edge.id2: Said(edge.id2, cards[quote.author], quote.text, edge.time)
+        edge.id2: Said(edge.id2, cards[quote.author], quote.text, quote.mentions, edge.time)
         for edge, quote in quotes.items()
         if quote.author in cards
     }

@@ -33,9 +33,11 @@ class Comment(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str
     at: int = 0
     """When it was said, in ms since 1970, if not when it was written here (demo content, imports)."""
+    mentions: dict[str, int] = {}
+    """The names in the text that were somebody's when it was written, and whose."""
 
 
-class Quote(msgspec.Struct, frozen=True):
+class Quote(msgspec.Struct, frozen=True, omit_defaults=True):
     """On the edge from a post to a comment: what a page shows of it, so that the list alone is enough.
 
     Written with the comment in one transaction and never changed.
@@ -43,6 +45,7 @@ class Quote(msgspec.Struct, frozen=True):
 
     author: int
     text: str
+    mentions: dict[str, int] = {}
 
 
 HAS_COMMENT, COMMENT_ON = association_pair(

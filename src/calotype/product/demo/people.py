@@ -94,18 +94,28 @@ POSTS = (
     DemoPost(
         "ada",
         ("roebling-bridge",),
-        "1866, and still the best dressed bridge in town.",
+        "1866, and still the best dressed bridge in town. #bridges",
         350,
         (("peter", "Look at those cables."), ("jan", "Frame this one.")),
     ),
-    DemoPost("yuki", ("honey-bee",), "紫苑と蜜蜂。朝いちばん。", 310, (("mara", "The pollen on the legs!"),)),
     DemoPost(
-        "mara", ("forest-stream",), "Half a second, braced against a birch.", 290, (("yuki", "涼しそう。"),)
+        "yuki",
+        ("honey-bee",),
+        "紫苑と蜜蜂。朝いちばん。 #花 #macro",
+        310,
+        (("mara", "The pollen on the legs!"),),
+    ),
+    DemoPost(
+        "mara",
+        ("forest-stream",),
+        "Half a second, braced against a birch. #longexposure",
+        290,
+        (("yuki", "涼しそう。"),),
     ),
     DemoPost(
         "mara",
         ("aitzgorri",),
-        "A guest in Aitzol's hills. He says the larches wait for visitors.",
+        "A guest in the hills of @aitzol. He says the larches wait for visitors. #autumn #larches",
         150,
         (("aitzol", "They do."),),
     ),
@@ -128,13 +138,15 @@ POSTS = (
     DemoPost(
         "aitzol",
         ("sunset", "aitzgorri"),
-        "From the orientation table down to the larches. Two weeks a year they look like this.",
+        "From the orientation table down to the larches. Two weeks a year they look like this. #autumn",
         98,
-        (("jan", "That orange."), ("mara", "See you there on Saturday?")),
+        (("jan", "That orange."), ("mara", "@aitzol See you there on Saturday?")),
     ),
-    DemoPost("ada", ("bridge",), "Stay cables and not one cloud.", 77),
-    DemoPost("mara", ("dragonfly",), "He came back to the same branch eleven times. So did I.", 64),
-    DemoPost("mara", ("dandelions",), "Out at five for the dew.", 52, (("pat", "Worth the alarm clock."),)),
+    DemoPost("ada", ("bridge",), "Stay cables and not one cloud. #bridges", 77),
+    DemoPost("mara", ("dragonfly",), "He came back to the same branch eleven times. So did I. #macro", 64),
+    DemoPost(
+        "mara", ("dandelions",), "Out at five for the dew. #macro", 52, (("pat", "Worth the alarm clock."),)
+    ),
     DemoPost(
         "jan",
         ("spaniels",),
@@ -156,7 +168,7 @@ POSTS = (
     DemoPost(
         "mara",
         ("picos-de-europa", "forest-stream"),
-        "Up at four, alone with the bells of the herd until noon. The stream is where I slept.",
+        "Up at four, alone with the bells of the herd until noon. The stream is where I slept. #mountains #longexposure",
         9,
         (
             ("aitzol", "The snow looks late this year."),

@@ -80,7 +80,7 @@ async def _stock(site: Site, progress: Progress) -> list[Photo]:
         data = credits()[name].path.read_bytes()
         made = await asyncio.get_running_loop().run_in_executor(site.imaging, process, data)
         for variant in made.variants:
-            key = blob_key(f"{prefix(id_)}/{variant.name}.{variant.format}")
+            key = blob_key(f"{prefix(id_)}/{variant.file}")
             await site.blobs.put(key, variant.data, variant.content_type)
         photos.append(photo_of(id_, made, credits()[name].alt))
         progress("photographs", done + 1, len(names))

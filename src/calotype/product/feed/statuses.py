@@ -18,6 +18,8 @@ from calotype.product.comments.queries import Said
 from calotype.product.feed.types import Item
 from calotype.product.photos.queries import media_url
 from calotype.product.photos.types import Photo, Post, posted_at
+from calotype.product.words.links import linked, person_url, tag_url
+from calotype.product.words.parsing import tags_of
 from calotype.web.memo import Memo
 
 
@@ -67,6 +69,18 @@ class Reply(msgspec.Struct, frozen=True):
     content: str
 
 
+class Mention(msgspec.Struct, frozen=True):
+    id: str
+    username: str
+    acct: str
+    url: str
+
+
+class Tag(msgspec.Struct, frozen=True):
+    name: str
+    url: str
+
+
 class Status(msgspec.Struct, frozen=True):
     id: str
     created_at: str
@@ -82,6 +96,10 @@ class Status(msgspec.Struct, frozen=True):
     favourited: bool
     comments: list[msgspec.Raw]
     """Each a `Reply`. Ours: Mastodon's statuses have none."""
+    mentions: msgspec.Raw
+    """A list of `Mention`: whom the caption mentions."""
+    tags: msgspec.Raw
+    """A list of `Tag`: those of the caption."""
     sensitive: bool = False
     spoiler_text: str = ""
     visibility: Literal["public"] = "public"
@@ -91,8 +109,6 @@ class Status(msgspec.Struct, frozen=True):
     in_reply_to_account_id: None = None
     reblog: None = None
     language: None = None
-    mentions: tuple[()] = ()
-    tags: tuple[()] = ()
     emojis: tuple[()] = ()
 
 
@@ -107,11 +123,13 @@ class _Fixed(msgspec.Struct, frozen=True):
     url: str
     content: str
     media: msgspec.Raw
+    mentions: msgspec.Raw
+    tags: msgspec.Raw
 
 
 _posts: Memo[tuple[int, int, str], _Fixed] = Memo(5_000)
 _accounts: Memo[tuple[int, int, str], msgspec.Raw] = Memo(5_000)
-_replies: Memo[tuple[int, int], msgspec.Raw] = Memo(20_000)
+_replies: Memo[tuple[int, int, str], msgspec.Raw] = Memo(20_000)
 """By the comment and the version of its author: what was said never changes."""
 
 
@@ -124,27 +142,41 @@ def status(item: Item, origin: str) -> Status:
         created_at=fixed.created_at,
         uri=fixed.url,
         url=fixed.url,
-        account=_accounts.get((author.id, author.version, origin), lambda: _json(account(author, origin))),
+        account=account_json(author, origin),
         content=fixed.content,
         media_attachments=fixed.media,
         favourites_count=item.likes,
         replies_count=item.comments,
         favourited=item.liked,
-        comments=[_reply(said) for said in item.said],
+        comments=[reply_json(said, origin) for said in item.said],
+        mentions=fixed.mentions,
+        tags=fixed.tags,
     )
 
 
-def _reply(said: Said) -> msgspec.Raw:
-    return _replies.get((said.id, said.author.version), lambda: _json(reply(said)))
+def account_json(person: PersonCard, origin: str) -> msgspec.Raw:
+    """An `Account`, made once for each version of a person."""
+    key = (person.id, person.version, origin)
+    return _accounts.get(key, lambda: _json(account(person, origin)))
+
+
+def reply_json(said: Said, origin: str) -> msgspec.Raw:
+    """A `Reply`, made once."""
+    return _replies.get((said.id, said.author.version, origin), lambda: _json(reply(said, origin)))
 
 
 def _fixed(post: Node[Post], origin: str) -> _Fixed:
+    caption, mentions = post.data.caption, post.data.mentions
     return _Fixed(
         id=str(post.id),
         created_at=timestamp(posted_at(post)),
         url=f"{origin}/p/{post.id}/",
-        content=paragraphs(post.data.caption),
+        content=_in_paragraphs(linked(caption, mentions, origin)),
         media=_json([attachment(post.id, photo, origin) for photo in post.data.photos]),
+        mentions=_json(
+            [Mention(str(id_), name, name, origin + person_url(name)) for name, id_ in mentions.items()]
+        ),
+        tags=_json([Tag(key, origin + tag_url(key)) for key in tags_of(caption)]),
     )
 
 
@@ -152,8 +184,9 @@ def _json(value: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
 
 
-def reply(said: Said) -> Reply:
-    return Reply(str(said.id), timestamp(said.at), said.author.username, paragraphs(said.text))
+def reply(said: Said, origin: str) -> Reply:
+    content = _in_paragraphs(linked(said.text, said.mentions, origin))
+    return Reply(str(said.id), timestamp(said.at), said.author.username, content)
 
 
 def account(person: PersonCard, origin: str) -> Account:
@@ -194,6 +227,11 @@ def timestamp(ms: int) -> str:
 
 def paragraphs(text: str) -> str:
     """Plain text as the HTML that the API speaks: escaped, with paragraphs and line breaks."""
-    if not text:
+    return _in_paragraphs(escape(text))
+
+
+def _in_paragraphs(html: str) -> str:
+    """Its line ends are all those of the text: the markup of links has none."""
+    if not html:
         return ""
-    return "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in text.split("\n\n"))
+    return "".join(f"<p>{part.replace(chr(10), '<br>')}</p>" for part in html.split("\n\n"))

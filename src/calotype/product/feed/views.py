@@ -22,6 +22,7 @@ from calotype.product.follows.queries import followed_among
 from calotype.product.photos.queries import PostMissing, photo_views, post_of
 from calotype.product.photos.types import posted_at
 from calotype.product.profiles.queries import to_find
+from calotype.product.words.links import linked
 from calotype.web import paging
 from calotype.web.pages import json, origin_of
 from calotype.web.request import SiteRequest
@@ -38,6 +39,7 @@ def shown(item: Item) -> dict[str, Any]:
         "author": item.author,
         "photos": photo_views(item.post),
         "caption": item.post.data.caption,
+        "words": linked(item.post.data.caption, item.post.data.mentions),
         "at": datetime.fromtimestamp(posted_at(item.post) / 1000, UTC),
         "likes": item.likes,
         "liked": item.liked,
@@ -46,7 +48,7 @@ def shown(item: Item) -> dict[str, Any]:
             {
                 "id": said.id,
                 "author": said.author,
-                "text": said.text,
+                "words": linked(said.text, said.mentions),
                 "at": datetime.fromtimestamp(said.at / 1000, UTC),
             }
             for said in item.said

@@ -13,16 +13,19 @@ import msgspec
 from calotype.infra.tao import Edge, Graph
 from calotype.infra.timelines import EVERYTHING, Entry, Timelines
 from calotype.product.accounts.types import AccountId, Person
-from calotype.product.comments.types import HAS_COMMENT, Quote
+from calotype.product.comments.types import HAS_COMMENT, Comment, Quote
 from calotype.product.follows.types import FOLLOWED_BY
 from calotype.product.likes.types import LIKED_BY
 from calotype.product.notifications.types import ACTIVITY, KEPT, SEEN, Kind, entry
 from calotype.product.photos.types import POSTED, Post
+from calotype.product.words.types import MENTIONED_IN, Mentioned
+from calotype.std.together import together
 from calotype.web.live import Live
 
 POSTS_LOOKED_AT = 50
 OF_EACH_POST = 30
 FOLLOWERS_LOOKED_AT = 100
+MENTIONS_LOOKED_AT = 100
 """Of a build: as much as anybody reads back."""
 
 TOLD_OF_ALL = 100
@@ -76,6 +79,14 @@ async def followed(
         await tell(graph, timelines, live, followee, Kind.FOLLOW, begun)
 
 
+async def mentioned(graph: Graph, timelines: Timelines, live: Live, event: Mentioned) -> None:
+    """But not whoever is told of the comment already, since it is under their post."""
+    post = await Graph(graph.shards).obj_get(Post, event.post)
+    if post is not None and not (event.comment and post.data.author == event.person):
+        named = entry(Kind.MENTION, event.at, event.comment or event.post, event.by)
+        await tell(graph, timelines, live, event.person, Kind.MENTION, named)
+
+
 async def build(graph: Graph, timelines: Timelines, owner: int) -> None:
     """Make the timeline of somebody who has none, or has not looked for long, from what the graph says."""
     number = await timelines.begin(ACTIVITY, owner)
@@ -92,6 +103,8 @@ async def newest(graph: Graph, owner: int) -> list[Entry]:
     likes = await graph.assoc_range_many(LIKED_BY, posts, OF_EACH_POST)
     comments = await graph.assoc_range_many(HAS_COMMENT, posts, OF_EACH_POST)
     followers = await graph.assoc_range(FOLLOWED_BY, owner, 0, FOLLOWERS_LOOKED_AT)
+    mentions = await graph.assoc_range(MENTIONED_IN, owner, 0, MENTIONS_LOOKED_AT)
+    authors = await _authors(graph, owner, [edge.id2 for edge in mentions])
     found = [entry(Kind.LIKE, edge.time, post, edge.id2) for post, edge in _each(likes)]
     found += [
         entry(Kind.COMMENT, edge.time, edge.id2, _quote.decode(edge.data).author)
@@ -99,8 +112,25 @@ async def newest(graph: Graph, owner: int) -> list[Entry]:
         if edge.data is not None
     ]
     found += [entry(Kind.FOLLOW, edge.time, edge.id2, edge.id2) for edge in followers]
+    found += [
+        entry(Kind.MENTION, edge.time, edge.id2, authors[edge.id2])
+        for edge in mentions
+        if edge.id2 in authors
+    ]
     others = [one for one in found if one.source != owner]
     return sorted(others, key=lambda one: one.place, reverse=True)[:KEPT]
+
+
+async def _authors(graph: Graph, owner: int, texts: Sequence[int]) -> dict[int, int]:
+    """Who has written these posts and comments, of which somebody is told as mentions."""
+    posts, comments = await together(graph.obj_get_many(Post, texts), graph.obj_get_many(Comment, texts))
+    under = await graph.obj_get_many(Post, {comment.data.post for comment in comments.values()})
+    authors = {id_: post.data.author for id_, post in posts.items()}
+    for id_, comment in comments.items():
+        post = under.get(comment.data.post)
+        if post is not None and post.data.author != owner:
+            authors[id_] = comment.data.author
+    return authors
 
 
 def _each(lists: Mapping[int, list[Edge]]) -> list[tuple[int, Edge]]:

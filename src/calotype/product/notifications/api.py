@@ -18,7 +18,7 @@ from calotype.infra.timelines.types import Place
 from calotype.product.accounts.queries import require_viewer
 from calotype.product.accounts.types import AccountId
 from calotype.product.feed.queries import items_of
-from calotype.product.feed.statuses import Account, Reply, Status, account, reply, status, timestamp
+from calotype.product.feed.statuses import Status, account_json, reply_json, status, timestamp
 from calotype.product.notifications import actions, queries
 from calotype.product.notifications.types import Event, Kind, at_ms
 from calotype.std.errors import BadRequest
@@ -43,11 +43,12 @@ class Notification(msgspec.Struct, frozen=True):
     id: str
     type: Word
     created_at: str
-    account: Account
+    account: msgspec.Raw
+    """An `Account`, in JSON already."""
     status: Status | None = None
     """The post that it is about."""
-    comment: Reply | None = None
-    """Ours: what was said there. Mastodon's comments are statuses themselves."""
+    comment: msgspec.Raw | None = None
+    """Ours, a `Reply`: what was said there. Mastodon's comments are statuses themselves."""
 
 
 class Marker(msgspec.Struct, frozen=True):
@@ -104,9 +105,9 @@ def _notification(event: Event, statuses: dict[int, Status], origin: str) -> Not
         id=str(event.entry.time),
         type=WORDS[event.kind],
         created_at=timestamp(at_ms(event.entry)),
-        account=account(event.person, origin),
+        account=account_json(event.person, origin),
         status=statuses.get(event.post) if event.post is not None else None,
-        comment=reply(event.said) if event.said is not None else None,
+        comment=reply_json(event.said, origin) if event.said is not None else None,
     )
 
 

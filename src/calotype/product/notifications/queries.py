@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from calotype.infra.ids import time_ms
 from calotype.infra.jobs import JOB
 from calotype.infra.tao import START, Graph, Node, untracked
 from calotype.infra.timelines import Entry, Timelines
 from calotype.infra.timelines.types import Place
-from calotype.product.accounts.queries import card, people
+from calotype.product.accounts.queries import PersonCard, card, people
 from calotype.product.accounts.types import Person
 from calotype.product.comments.queries import Said
 from calotype.product.comments.types import Comment
@@ -35,6 +36,7 @@ from calotype.product.notifications.types import (
     kind_of,
 )
 from calotype.product.photos.types import Post
+from calotype.product.words.types import MENTIONED_IN
 from calotype.std.deadline import deadline
 from calotype.std.errors import Unavailable
 from calotype.std.together import together
@@ -64,6 +66,8 @@ class Facts(msgspec.Struct):
     likes: set[tuple[int, int]]
     """(post, liker)."""
     followers: set[int]
+    mentions: set[int]
+    """Texts that mention the viewer."""
 
 
 async def notes(graph: Graph, timelines: Timelines, viewer: Node[Person], before: Place = START) -> NotesPage:
@@ -142,7 +146,8 @@ async def _true_groups(
 
 async def _facts(graph: Graph, viewer: int, entries: Sequence[Entry]) -> Facts:
     likes = [(entry.id, entry.source) for entry in entries if kind_of(entry) is Kind.LIKE]
-    said = [entry.id for entry in entries if kind_of(entry) is Kind.COMMENT]
+    said = [entry.id for entry in entries if kind_of(entry) in (Kind.COMMENT, Kind.MENTION)]
+    mentions = [(viewer, entry.id) for entry in entries if kind_of(entry) is Kind.MENTION]
     follows = [(viewer, entry.source) for entry in entries if kind_of(entry) is Kind.FOLLOW]
     everybody, comments, still_liked, following = await together(
         people(graph, {entry.source for entry in entries}),
@@ -151,8 +156,18 @@ async def _facts(graph: Graph, viewer: int, entries: Sequence[Entry]) -> Facts:
         graph.assoc_get_many(FOLLOWED_BY, follows),
     )
     about = {post for post, _ in likes} | {comment.data.post for comment in comments.values()}
-    posts = await graph.obj_get_many(Post, about)
-    return Facts(everybody, posts, comments, set(still_liked), {follower for _, follower in following})
+    about |= {text for _, text in mentions if text not in comments}
+    posts, mentioned = await together(
+        graph.obj_get_many(Post, about), graph.assoc_get_many(MENTIONED_IN, mentions)
+    )
+    return Facts(
+        people=everybody,
+        posts=posts,
+        comments=comments,
+        likes=set(still_liked),
+        followers={follower for _, follower in following},
+        mentions={text for _, text in mentioned},
+    )
 
 
 def _holds(entry: Entry, facts: Facts, viewer: int) -> bool:
@@ -167,7 +182,15 @@ def _holds(entry: Entry, facts: Facts, viewer: int) -> bool:
             return comment is not None and comment.data.post in facts.posts
         case Kind.FOLLOW:
             return entry.source in facts.followers
+        case Kind.MENTION:
+            return entry.id in facts.mentions and _post_of(entry, facts) in facts.posts
     return False
+
+
+def _post_of(entry: Entry, facts: Facts) -> int:
+    """Of a comment the post it is under; of a post itself."""
+    comment = facts.comments.get(entry.id)
+    return comment.data.post if comment else entry.id
 
 
 def _about(entry: Entry) -> tuple[Kind, int]:
@@ -177,30 +200,34 @@ def _about(entry: Entry) -> tuple[Kind, int]:
 
 
 def _event(one: Entry, facts: Facts) -> Event:
-    kind = kind_of(one)
     person = card(facts.people[one.source])
-    comment = facts.comments.get(one.id) if kind is Kind.COMMENT else None
-    post = facts.posts.get(comment.data.post if comment else one.id)
+    comment = facts.comments.get(one.id)
+    post = facts.posts.get(_post_of(one, facts))
     return Event(
-        kind=kind,
+        kind=kind_of(one),
         person=person,
         post=post.id if post else None,
         author=post.data.author if post else 0,
-        said=Said(comment.id, person, comment.data.text, at_ms(one)) if comment else None,
+        said=_said(comment, person) if comment else None,
         entry=one,
     )
+
+
+def _said(comment: Node[Comment], author: PersonCard) -> Said:
+    at = comment.data.at or time_ms(comment.id)
+    return Said(comment.id, author, comment.data.text, comment.data.mentions, at)
 
 
 def _note(group: list[Entry], facts: Facts, seen_ms: int, likes: dict[int, int], own: set[int]) -> Note:
     first = group[0]
     kind = kind_of(first)
-    comment = facts.comments.get(first.id) if kind is Kind.COMMENT else None
+    comment = facts.comments.get(first.id)
     counted = likes[first.id] - (first.id in own) if kind is Kind.LIKE else 0
     return Note(
         kind=kind,
         people=[card(facts.people[entry.source]) for entry in group[:SHOWN]],
         total=max(counted, len(group)),
-        post=facts.posts.get(comment.data.post if comment else first.id),
+        post=facts.posts.get(_post_of(first, facts)),
         text=comment.data.text if comment else "",
         at=at_ms(first),
         unread=at_ms(first) > seen_ms,

@@ -10,6 +10,7 @@ from calotype.product.comments.types import Commented
 from calotype.product.follows.types import Followed
 from calotype.product.likes.types import Liked
 from calotype.product.notifications import actions
+from calotype.product.words.types import Mentioned
 from calotype.web.site import Site
 
 
@@ -35,6 +36,12 @@ async def commented(site: Site, event: Commented) -> None:
 async def followed(site: Site, event: Followed) -> None:
     """Tell somebody who follows them now."""
     await actions.followed(site.graph, site.timelines, site.live, event.follower, event.followee, event.at)
+
+
+@job("notifications.mentioned", Mentioned, queue=Queue.INTERACTIVE)
+async def mentioned(site: Site, event: Mentioned) -> None:
+    """Tell somebody who mentions them."""
+    await actions.mentioned(site.graph, site.timelines, site.live, event)
 
 
 @job("notifications.build", BuildActivity, queue=Queue.INTERACTIVE)

@@ -27,7 +27,8 @@ SEEN = association(13, "seen", partition="people")
 
 
 class Kind(IntEnum):
-    """`id` of an entry: of a like the post, of a comment the comment, of a follow the follower."""
+    """`id` of an entry: of a like the post, of a comment the comment, of a follow the follower, of a mention the text (a post
+    or a comment)."""
 
     LIKE = 0
     COMMENT = 1

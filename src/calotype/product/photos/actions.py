@@ -1,16 +1,16 @@
 """Publishing, editing and deleting posts.
 
 What an upload stores: `photos/<photo>/original-<sha256>.<format>`, byte for byte and never served, and its public
-variants `photos/<photo>/<width>.<format>`. Blobs are create-only. Before the first one is stored, the outbox of the
-author's shard says that they shall be removed; the transaction that makes the post takes that back. So an upload that
-fails or whose process dies at any moment leaves nothing behind.
+display variants `photos/<photo>/<width>.<format>`; a job adds the others (`rendering`). Blobs are create-only. Before the
+first one is stored, the outbox of the author's shard says that they shall be removed; the transaction that makes the post
+takes that back. So an upload that fails or whose process dies at any moment leaves nothing behind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from django.utils.translation import gettext as _
@@ -18,8 +18,8 @@ from django.utils.translation import ngettext
 
 from calotype.infra.blobs import BlobStore, blob_key
 from calotype.infra.ids import shard_of
-from calotype.infra.imaging import Processed, process
-from calotype.infra.tao import Graph, Handler, Node
+from calotype.infra.imaging import Processed, Recipe, process
+from calotype.infra.tao import Graph, Handler, Node, VersionConflict
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.queries import PostMissing, post_of
@@ -28,18 +28,33 @@ from calotype.product.photos.types import (
     PHOTOS_PER_POST,
     POSTED,
     PUBLISHED,
+    STORED,
     Photo,
+    PhotoStored,
     Post,
     PostId,
     PostPublished,
     posted_at,
 )
+from calotype.product.words.parsing import parse
+from calotype.product.words.queries import people_in
+from calotype.product.words.types import WRITTEN, Written
 from calotype.std.errors import CalotypeError, Forbidden, TooLarge, Unprocessable
 from calotype.web.idempotency import claim_key
 from calotype.web.site import Site
 
 ABANDONED_MS = 3_600_000
 """Blobs of an upload that has not become a post within an hour are removed."""
+
+DISPLAY = Recipe(widths=(320, 640, 1080))
+"""What there must be before an upload is answered: enough for every page on a phone or a laptop. The rest follows in a job."""
+
+RENDER_EVERY_MS = 2_000
+"""The photographs of one upload are rendered so far apart, and the first so late, that other bulk jobs come before and in
+between: its own fan-out first of all."""
+
+CHANGE_TRIES = 5
+"""As often a change of a post is begun again because another one came first."""
 
 AT_ONCE = 2
 """Files of one upload that are decoded at the same time: bounds its memory to two decoded pictures."""
@@ -101,7 +116,8 @@ async def publish(
     photos, refused, notes = await _store_all(site, ids, uploads)
     if not photos:
         raise NothingStored(" ".join(refused), files=refused)
-    whole = Post(author=author, photos=photos, caption=caption, at=at_ms)
+    mentions = await people_in(site.graph, caption)
+    whole = Post(author=author, photos=photos, caption=caption, mentions=mentions, at=at_ms)
     try:
         posts = await _post(site.graph, whole, key, [pending])
     except DuplicateUpload:  # a request with this key was faster: its posts are the answer to both
@@ -166,14 +182,14 @@ async def _store_all(
 
 
 async def _store(site: Site, id_: int, upload: Upload) -> tuple[Photo, list[str]]:
-    made = await asyncio.get_running_loop().run_in_executor(site.imaging, lambda: process(upload.data))
+    made = await asyncio.get_running_loop().run_in_executor(
+        site.imaging, lambda: process(upload.data, recipe=DISPLAY)
+    )
     digest = hashlib.sha256(upload.data).hexdigest()
     original = blob_key(f"{prefix(id_)}/original-{digest}.{made.format}")
     await site.blobs.put(original, upload.data, f"image/{made.format}")
     for variant in made.variants:
-        await site.blobs.put(
-            blob_key(f"{prefix(id_)}/{variant.name}.{variant.format}"), variant.data, variant.content_type
-        )
+        await site.blobs.put(blob_key(f"{prefix(id_)}/{variant.file}"), variant.data, variant.content_type)
     return photo_of(id_, made, upload.alt), list(made.notes)
 
 
@@ -204,6 +220,11 @@ async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> 
             at_ms = posted_at(post)
             await write.edge(POSTED, author, post_id, time=at_ms, data=None, present=True)
             await write.post("media", shard, PUBLISHED, PostPublished(post_id, author, at_ms), 0)
+            for nth, photo in enumerate(photos, start=at * PHOTOS_PER_POST + 1):
+                stored = PhotoStored(post_id, photo.id)
+                await write.post("media", shard, STORED, stored, nth * RENDER_EVERY_MS)
+            if parse(whole.caption):
+                await write.post("media", shard, WRITTEN, Written(post_id), 0)
         await write.take_back("media", shard, pending)
     return [PostId(id_) for id_ in ids]
 
@@ -218,13 +239,54 @@ class DuplicateUpload(Unprocessable):
 async def edit(
     graph: Graph, author: AccountId, post_id: PostId, *, caption: str, alts: Sequence[str]
 ) -> Node[Post]:
-    """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`."""
-    post = await own_post(graph, author, post_id)
-    photos = [
-        msgspec.structs.replace(photo, alt=alts[at] if at < len(alts) else photo.alt)
-        for at, photo in enumerate(post.data.photos)
-    ]
-    return await graph.obj_update(Post, post_id, if_version=post.version, caption=caption, photos=photos)
+    """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`,
+    `VersionConflict`."""
+    known = await own_post(graph, author, post_id)
+    mentions = await people_in(graph, caption, known.data.mentions)
+
+    def edited(post: Post) -> Post:
+        photos = [
+            msgspec.structs.replace(photo, alt=alts[at] if at < len(alts) else photo.alt)
+            for at, photo in enumerate(post.photos)
+        ]
+        return msgspec.structs.replace(post, caption=caption, photos=photos, mentions=mentions)
+
+    return await change_post(graph, post_id, edited)
+
+
+async def change_post(graph: Graph, post_id: int, change: Callable[[Post], Post]) -> Node[Post]:
+    """Make of the newest state of a post what `change` makes of it, so that what others write meanwhile is kept: its
+    author's words, and what its jobs say of the photographs. Raises `PostMissing`, `VersionConflict` if it never rests.
+    """
+    for _try in range(CHANGE_TRIES):
+        # From the primary: a cache may be behind, and then no try would ever succeed.
+        post = await post_of(Graph(graph.shards), post_id)
+        changed = change(post.data)
+        if changed == post.data:
+            return post
+        if (made := await _changed(graph, post, changed)) is not None:
+            return made
+    raise VersionConflict(_("The post was changed meanwhile. Look at it again."))
+
+
+async def _changed(graph: Graph, post: Node[Post], changed: Post) -> Node[Post] | None:
+    """Write it, and have what follows from its words follow; None: another change was faster, or the post is gone."""
+    before, after = msgspec.structs.asdict(post.data), msgspec.structs.asdict(changed)
+    shard = shard_of(post.id)
+    async with graph.transaction("media", shard) as write:
+        made = await write.obj_update(
+            Post,
+            post.id,
+            {name: value for name, value in after.items() if value != before[name]},
+            post.version,
+        )
+        if (
+            made
+            and changed.caption != post.data.caption
+            and (parse(changed.caption) or parse(post.data.caption))
+        ):
+            await write.post("media", shard, WRITTEN, Written(post.id), 0)
+    return made
 
 
 async def delete(graph: Graph, author: AccountId, post_id: PostId) -> None:

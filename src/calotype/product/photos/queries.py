@@ -32,9 +32,10 @@ class PhotoView(msgspec.Struct, frozen=True):
     placeholder: str
     """A `data:` URL of a 16 px picture."""
     src: str
+    avif: str
     webp: str
     jpeg: str
-    """`srcset`s."""
+    """`srcset`s; that of AVIF is empty until there are such variants."""
     square: str
     full: str
 
@@ -65,6 +66,9 @@ def photo_view(post_id: int, photo: Photo) -> PhotoView:
     def url(name: str) -> str:
         return media_url(post_id, photo.id, name)
 
+    def srcset(format: str) -> str:
+        return ", ".join(f"{url(f'{width}.{format}')} {width}w" for width in photo.widths)
+
     middle = next((width for width in photo.widths if width >= 1080), photo.widths[-1])
     return PhotoView(
         id=photo.id,
@@ -74,8 +78,9 @@ def photo_view(post_id: int, photo: Photo) -> PhotoView:
         portrait=photo.height > photo.width,
         placeholder=placeholder(photo.blurhash, photo.height > photo.width),
         src=url(f"{middle}.jpeg"),
-        webp=", ".join(f"{url(f'{width}.webp')} {width}w" for width in photo.widths),
-        jpeg=", ".join(f"{url(f'{width}.jpeg')} {width}w" for width in photo.widths),
+        avif=srcset("avif") if photo.avif else "",
+        webp=srcset("webp"),
+        jpeg=srcset("jpeg"),
         square=url("square.webp"),
         full=url(f"{photo.widths[-1]}.jpeg"),
     )
@@ -94,9 +99,11 @@ def placeholder(blurhash: str, portrait: bool) -> str:
     return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def variant_names(photo: Photo) -> set[str]:
-    """What of a photograph has an address: its public variants, and never the original."""
-    return {"square", *map(str, photo.widths)}
+def has_variant(photo: Photo, name: str, format: str) -> bool:
+    """Whether this of a photograph has an address: its public variants do, and never the original."""
+    if format == "avif":
+        return photo.avif and name in map(str, photo.widths)
+    return format in ("jpeg", "webp") and name in {"square", *map(str, photo.widths)}
 
 
 def post_url(post_id: int) -> str:

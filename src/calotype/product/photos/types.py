@@ -18,7 +18,7 @@ ALT_LIMIT = 1_500
 
 
 class Photo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One photograph of a post. `widths` are those of its stored variants in pixels, ascending."""
+    """One photograph of a post. `widths` are those of its stored variants in pixels, ascending: each as JPEG and WebP."""
 
     id: int
     width: int
@@ -26,6 +26,8 @@ class Photo(msgspec.Struct, frozen=True, omit_defaults=True):
     blurhash: str
     widths: list[int]
     alt: str = ""
+    avif: bool = False
+    """Each of `widths` is stored as AVIF too."""
 
 
 @object_type(2, partition="media")
@@ -37,6 +39,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     caption: str = ""
     at: int = 0
     """When it was posted, in ms since 1970, if not when its id was made (demo content, imports)."""
+    mentions: dict[str, int] = {}
+    """The names in the caption that were somebody's when it was written, and whose: what shows them need not ask."""
     borrowed: bool = False
     """Its photographs are stored for other posts too (populations), so they stay when it is deleted."""
 
@@ -50,6 +54,16 @@ class PostPublished(msgspec.Struct, frozen=True):
     post: int
     author: int
     at: int
+
+
+STORED = "stored"
+
+
+class PhotoStored(msgspec.Struct, frozen=True):
+    """The payload of an outbox row of kind `STORED`: a photograph is posted with its display variants, and lacks the others."""
+
+    post: int
+    photo: int
 
 
 def posted_at(post: Node[Post]) -> int:

@@ -27,7 +27,6 @@ from calotype.web.media import send_blob
 from calotype.web.pages import json, see_other
 from calotype.web.request import SiteRequest
 
-CONTENT_TYPES = {"jpeg": "image/jpeg", "webp": "image/webp"}
 FILE_NAME_LIMIT = 80
 
 
@@ -168,8 +167,8 @@ async def media(
     """A variant of a photograph, as long as its post is there to be seen. Originals have no address."""
     post = await queries.post_of(request.site.graph, post_id)
     photo = next((photo for photo in post.data.photos if photo.id == photo_id), None)
-    if photo is None or format not in CONTENT_TYPES or name not in queries.variant_names(photo):
+    if photo is None or not queries.has_variant(photo, name, format):
         raise BlobMissing("there is no such photo")
     return await send_blob(
-        request, blob_key(f"{actions.prefix(photo_id)}/{name}.{format}"), CONTENT_TYPES[format]
+        request, blob_key(f"{actions.prefix(photo_id)}/{name}.{format}"), f"image/{format}"
     )

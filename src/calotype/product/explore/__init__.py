@@ -1,0 +1,1 @@
+"""Recent photographs that many people like: ranked by a periodic job, read from the cache."""
