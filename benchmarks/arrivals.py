@@ -1,6 +1,6 @@
 """Requests that arrive when they arrive, whether or not the earlier ones have been answered: one process of an open load.
 
-    python -m benchmarks.arrivals PLAN      prints `ready`, begins when it is sent a line, prints a `Result` as JSON
+    python -m benchmarks.arrivals PLAN.json     prints `ready`, begins when it is sent a line, writes a `Result` to PLAN.result
 
 Arrivals of all actions together are one Poisson process from a seed. Times are from when a request should have been sent:
 a generator that is late makes nothing look faster than it was. What it was late is told too.
@@ -253,7 +253,7 @@ def main(path: str) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     uvloop.run(load.run())
-    sys.stdout.buffer.write(msgspec.json.encode(load.result))
+    Path(path).with_suffix(".result").write_bytes(msgspec.json.encode(load.result))
 
 
 if __name__ == "__main__":

@@ -199,10 +199,9 @@ class Load:
                 assert process.stdin is not None
                 process.stdin.write(b"go\n")
                 process.stdin.flush()
-            said = [process.communicate()[0] for process in started]
-        if any(process.returncode for process in started):
-            raise NothingOffered("a generator failed; it has said why")
-        return [msgspec.json.decode(each, type=Result) for each in said]
+            if any([process.wait() for process in started]):
+                raise NothingOffered("a generator failed; it has said why")
+        return [msgspec.json.decode(plan.with_suffix(".result").read_bytes(), type=Result) for plan in plans]
 
 
 def _generator(plan: Path) -> subprocess.Popen[bytes]:
