@@ -199,7 +199,8 @@ class Load:
                 assert process.stdin is not None
                 process.stdin.write(b"go\n")
                 process.stdin.flush()
-            if any([process.wait() for process in started]):
+            ended = [process.wait() for process in started]
+            if any(ended):
                 raise NothingOffered("a generator failed; it has said why")
         return [msgspec.json.decode(plan.with_suffix(".result").read_bytes(), type=Result) for plan in plans]
 
