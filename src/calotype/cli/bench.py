@@ -107,7 +107,7 @@ def fanout(as_json: bool, data: Path | None, quick: bool) -> None:
 def counters(as_json: bool, data: Path | None, quick: bool) -> None:
     """A crowd that likes one photo, beside the same crowd on 10,000 photos, and beside bare asyncpg counting in one row.
 
-    About two and a half minutes.
+    About three minutes.
     """
     _run("counters", as_json, data, quick)
 
