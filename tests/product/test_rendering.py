@@ -420,6 +420,7 @@ async def test_a_variant_that_fails_is_tried_again_and_seen_and_holds_up_no_othe
         while await sweep.once():
             pass
         connection.execute("select pgmq.purge_queue('bulk')")  # what other tests left to nobody
+        connection.execute("delete from calotype_jobs.failures")
         sound, late, never = [await posted(ann, web_site) for _ in range(3)]
         (tmp_path / str(late[1].id)).write_text("2")
         (tmp_path / str(never[1].id)).write_text("1000")
