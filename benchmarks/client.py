@@ -16,6 +16,8 @@ class Unexpected(CalotypeError):
 @dataclass
 class Client:
     port: int
+    cookies: tuple[str, ...] = field(default=(), init=False)
+    """Those that the last answer has set, as `name=value`."""
     _connection: http.client.HTTPConnection = field(init=False)
 
     def __post_init__(self) -> None:
@@ -34,6 +36,8 @@ class Client:
             self._connection.request(method, path, body or None, headers)
             response = self._connection.getresponse()
         content = response.read()
+        set_cookies = response.headers.get_all("Set-Cookie", [])
+        self.cookies = tuple(each.partition(";")[0] for each in set_cookies)
         if response.status not in (200, 201):
             raise Unexpected(
                 f"{method} {path} on port {self.port} answered {response.status}: {content[:500].decode(errors='replace')}"

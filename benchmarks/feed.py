@@ -73,12 +73,12 @@ def run(options: Options) -> Report:
     rounds, pages = (2, 20) if options.quick else (ROUNDS, PAGES)
     with population.populated(options) as bench:
         population.set_django_up()
-        viewers = asyncio.run(_viewers(bench))
+        viewers = asyncio.run(viewers_of(bench))
         with stacks.started(bench, viewers) as running:
             comments = check_same(running, viewers)
             turns = _measure(bench, running, viewers, rounds, pages)
             statements = asyncio.run(_statements(bench, running, viewers))
-        version = asyncio.run(_postgres_version(bench))
+        version = asyncio.run(postgres_version(bench))
     rows = _rows(running, turns, statements, comments)
     memcached = subprocess.run(
         ["memcached", "-V"], capture_output=True, text=True, check=True
@@ -86,7 +86,7 @@ def run(options: Options) -> Report:
     return report("feed", PACKAGES, rows, {"postgresql": version, "memcached": memcached})
 
 
-async def _viewers(bench: BenchSite) -> list[int]:
+async def viewers_of(bench: BenchSite) -> list[int]:
     """People by chance who follow somebody, always the same ones of the same data."""
     connection = await asyncpg.connect(bench.ordinary_dsn)
     try:
@@ -193,7 +193,7 @@ async def _statements(bench: BenchSite, running: Sequence[Stack], viewers: Seque
     return counted
 
 
-async def _postgres_version(bench: BenchSite) -> str:
+async def postgres_version(bench: BenchSite) -> str:
     connection = await asyncpg.connect(bench.ordinary_dsn)
     try:
         return str(await connection.fetchval("show server_version"))

@@ -40,6 +40,8 @@ class Stack:
     cookies: dict[int, str]
     helpers: tuple[int, ...] = ()
     """Processes beside it whose CPU is told apart: memcached."""
+    consumers: tuple[int, ...] = ()
+    """Those of the commit logs."""
 
     def page(self, viewer: int) -> bytes:
         return self.client.get(
@@ -132,15 +134,20 @@ def ours(bench: BenchSite, viewers: Sequence[int], cassandra: Cassandra | None =
     with ExitStack() as stack:
         log = bench.places.log(server.name)
         memcached = stack.enter_context(processes.running(server.command(), log, server.ready))
+        consumers = []
         for name in cached.logs:
             spec = site_processes.invalidator(name, f"invalidator-{name}", told)
             told_how_far = bench.places.invalidator("a", name)
             told_how_far.unlink(missing_ok=True)
             log = bench.places.log(spec.name)
-            stack.enter_context(processes.running(spec.command, log, told_how_far.exists, spec.environment))
+            consumers.append(
+                stack.enter_context(
+                    processes.running(spec.command, log, told_how_far.exists, spec.environment)
+                )
+            )
         pid = stack.enter_context(web(bench, port))
         stack.callback(save, bench.places.data, bench.site)
-        yield Stack(OURS, pid, Client(port), PATH, cookies, (memcached,))
+        yield Stack(OURS, pid, Client(port), PATH, cookies, (memcached,), tuple(consumers))
 
 
 @contextmanager

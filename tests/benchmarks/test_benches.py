@@ -162,3 +162,32 @@ def test_feed(data: Path) -> None:
         "tuned+memcached": 1,
     }
     assert all(row.value <= 2 for row in queries.values())
+
+
+@pytest.mark.memcached
+def test_site(data: Path) -> None:
+    made = bench("site", data)
+    rows = {row.name: row for row in made.rows}
+    assert {row.baseline for row in made.rows} == {"published", None}
+    bounded = {name: row.limit for name, row in rows.items() if row.limit is not None}
+    assert set(bounded) == {"mix app", "mix engines"}
+    share = rows["mix, share of the published one that has a route"].value
+    assert (share == 100) == (made.versions["pages left out"] == "none")
+    for name in ("own posts", "home feed", "notifications", "read markers"):
+        assert rows[f"{name}, app CPU"].value > 0
+        assert rows[f"{name}, wall p50"].value > 0
+        assert rows[f"{name}, size"].value > 50
+
+
+@pytest.mark.memcached
+def test_2011(data: Path) -> None:
+    made = bench("2011", data)
+    rows = {row.name: row for row in made.rows}
+    for action in ("photo", "like", "feed page", "comment"):
+        assert rows[f"{action}, p99"].value >= rows[f"{action}, p50"].value >= 0
+        assert rows[f"{action}, p99"].limit == 2000
+    assert rows["feed page, answered"].value > 0
+    assert rows["failed"].value == 0
+    assert all(rows[f"CPU, {name}"].value > 0 for name in ("web server", "PostgreSQL", "generator"))
+    assert sum(name.startswith("saturates first: ") for name in rows) == 1
+    assert not (data / "2011").exists()

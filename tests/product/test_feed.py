@@ -10,10 +10,12 @@ import pytest
 from calotype.infra.ids import compose
 from calotype.infra.tao import forget_claims
 from calotype.product.accounts import store
+from calotype.product.accounts.types import Person
 from calotype.product.comments.types import HAS_COMMENT
 from calotype.product.feed import actions
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY
+from calotype.product.notifications import actions as notifications
 from calotype.product.photos.types import Post
 from calotype.web.site import Site
 from tests.cached_site import caught_up
@@ -302,11 +304,15 @@ async def test_the_merge_of_a_feed_is_one_statement_a_server_and_page(
 
 async def build_timeline(site: Site, someone: Someone) -> None:
     await actions.build(site.graph, site.timelines, someone.id, kept=800)
+    await notifications.build(site.graph, site.timelines, someone.id)
 
 
 STATEMENTS = {
     "/": 21,
     "/api/v1/timelines/home": 14,
+    "/api/v1/accounts/{id}/statuses": 9,
+    "/api/v1/notifications": 17,
+    "/api/v1/markers": 3,
     "/p/{post}/": 11,
     "/@{name}/": 9,
     "/@{name}/followers/": 8,
@@ -333,7 +339,7 @@ async def test_no_page_asks_the_databases_more_often_than_this(
     await bob.browser.post(f"/p/{mine}/comments/", {"text": "hello"})
     post = await web_site.graph.obj_get(Post, mine)
     assert post is not None
-    address = path.format(post=mine, name=ann.username, photo=post.data.photos[0].id)
+    address = path.format(post=mine, id=ann.id, name=ann.username, photo=post.data.photos[0].id)
     await build_timeline(web_site, ann)
     async with counted(web_site) as statements:
         assert (await ann.browser.get(address)).status == 200
@@ -343,6 +349,9 @@ async def test_no_page_asks_the_databases_more_often_than_this(
 WARM = {
     "/": 3,
     "/api/v1/timelines/home": 1,
+    "/api/v1/accounts/{id}/statuses": 0,
+    "/api/v1/notifications": 1,
+    "/api/v1/markers": 0,
     "/p/{post}/": 0,
     "/@{name}/": 1,
     "/@{name}/followers/": 1,
@@ -367,7 +376,7 @@ async def test_a_warm_page_asks_the_databases_for_its_timeline_alone(
     mine = await ann_cached.post_one()
     post = await cached_web_site.graph.obj_get(Post, mine)
     assert post is not None
-    address = path.format(post=mine, name=ann_cached.username, photo=post.data.photos[0].id)
+    address = path.format(post=mine, id=ann_cached.id, name=ann_cached.username, photo=post.data.photos[0].id)
     ann_cached.browser.cookies.pop("ticket")
     await build_timeline(cached_web_site, ann_cached)
     await caught_up(cached_web_site)
@@ -377,3 +386,33 @@ async def test_a_warm_page_asks_the_databases_for_its_timeline_alone(
     assert len(statements) <= WARM[path], "\n".join(statements)
     allowed = ("from timeline_heads", "order by a.time desc", "from claims")
     assert all(any(part in each for part in allowed) for each in statements), statements
+
+
+async def test_a_persons_posts_come_as_statuses_in_pages(ann: Someone, bob: Someone) -> None:
+    posts = [await bob.post_one() for _ in range(5)][::-1]
+    await ann.post_one()
+    address = f"/api/v1/accounts/{bob.id}/statuses"
+    first = await ann.browser.get(f"{address}?limit=2")
+    assert [int(status["id"]) for status in first.json()] == posts[:2]
+    following = re.search(r'<http://testserver([^>]+)>; rel="next"', first.headers["link"])
+    assert following is not None
+    second = await ann.browser.get(following[1])
+    assert [int(status["id"]) for status in second.json()] == posts[2:4]
+    last = await ann.browser.get(f"{address}?limit=2&max_id={posts[3]}")
+    assert [int(status["id"]) for status in last.json()] == posts[4:]
+    assert 'rel="next"' not in last.headers["link"]
+    newer = await ann.browser.get(f"{address}?limit=2&min_id={posts[3]}")
+    assert [int(status["id"]) for status in newer.json()] == posts[1:3]
+
+
+async def test_a_persons_statuses_are_there_for_those_who_may_see_the_profile(
+    ann: Someone, bob: Someone, browser: Client, web_site: Site
+) -> None:
+    post = await bob.post_one()
+    address = f"/api/v1/accounts/{bob.id}/statuses"
+    (status,) = (await browser.get(address)).json()
+    assert (status["id"], status["favourited"]) == (str(post), False)
+    assert (await ann.browser.get(f"/api/v1/accounts/{post}/statuses")).status == 404
+    await web_site.graph.obj_update(Person, bob.id, suspended=True)
+    answer = await ann.browser.get(address)
+    assert (answer.status, answer.error_code) == (404, "person_missing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -239,6 +240,8 @@ async def test_nobody_reads_notifications_without_an_account(browser: Client) ->
         "/notifications/unread/",
         "/notifications/live/",
         "/settings/notifications/",
+        "/api/v1/notifications",
+        "/api/v1/markers",
     ):
         answer = await browser.get(path)
         assert answer.status in (303, 302, 401), path
@@ -262,3 +265,82 @@ async def test_a_page_of_notifications_costs_so_many_statements_however_many_the
             await like(web_site.graph, (await new_person()).id, await post(web_site, told.id))
         await all_done(work)
     assert amounts[0] == amounts[1] <= STATEMENTS
+
+
+async def test_the_api_tells_each_thing_for_itself_in_pages(
+    told: Someone, bob: Someone, new_person: NewPerson, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    cyd = await new_person()
+    for person in (bob, cyd):
+        await like(web_site.graph, person.id, mine)
+    await comments.add(web_site.graph, bob.id, mine, "Contemplative cat!")
+    await follow(web_site.graph, cyd.id, told.id)
+    await all_done(work)
+    first = await told.browser.get("/api/v1/notifications?limit=2")
+    followed, said = first.json()
+    assert (followed["type"], followed["account"]["username"]) == ("follow", cyd.username)
+    assert followed["status"] is None
+    assert (said["type"], said["status"]["id"]) == ("mention", str(mine))
+    assert said["comment"]["content"] == "<p>Contemplative cat!</p>"
+    following = re.search(r'<http://testserver([^>]+)>; rel="next"', first.headers["link"])
+    assert following is not None
+    likes = (await told.browser.get(following[1])).json()
+    assert [one["account"]["username"] for one in likes] == [cyd.username, bob.username]
+    assert {one["type"] for one in likes} == {"favourite"}
+    assert likes[0]["status"]["favourites_count"] == 2
+    ids = [int(one["id"]) for one in (followed, said, *likes)]
+    assert ids == sorted(ids, reverse=True)
+
+
+async def test_the_api_passes_over_what_was_taken_back(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    await like(web_site.graph, bob.id, mine)
+    await all_done(work)
+    await unlike(web_site.graph, bob.id, mine)
+    await all_done(work)
+    assert (await told.browser.get("/api/v1/notifications")).json() == []
+
+
+async def test_a_marker_says_what_was_read_and_never_goes_back(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    mine = await post(web_site, told.id)
+    assert (await told.browser.get("/api/v1/markers")).json() == {}
+    await like(web_site.graph, bob.id, mine)
+    await all_done(work)
+    (one,) = (await told.browser.get("/api/v1/notifications")).json()
+    assert await unread(web_site, told) == 1, "to ask is not to have seen"
+    answer = await told.browser.post("/api/v1/markers", {"notifications[last_read_id]": one["id"]})
+    assert answer.status == 200
+    read = answer.json()["notifications"]["last_read_id"]
+    assert int(read) >= int(one["id"])
+    assert await unread(web_site, told) == 0
+    back = await told.browser.post("/api/v1/markers", {"notifications[last_read_id]": "5"})
+    assert back.json()["notifications"]["last_read_id"] == read
+    assert (await told.browser.get("/api/v1/markers")).json() == back.json()
+
+
+async def test_what_is_still_to_come_cannot_be_marked_as_read(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    await told.browser.post("/api/v1/markers", {"notifications[last_read_id]": str((1 << 63) - 1)})
+    mine = await post(web_site, told.id)
+    await like(web_site.graph, bob.id, mine)
+    await all_done(work)
+    assert await unread(web_site, told) == 1
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "-5", str(1 << 63)])
+async def test_what_is_no_id_of_a_notification_is_refused(told: Someone, wrong: str) -> None:
+    answer = await told.browser.post("/api/v1/markers", {"notifications[last_read_id]": wrong})
+    assert answer.status == 400
+    if wrong:
+        assert (await told.browser.get(f"/api/v1/notifications?max_id={wrong}")).status == 400
+
+
+async def test_a_marker_is_moved_by_nobody_elses_page(told: Someone) -> None:
+    answer = await told.browser.request("POST", "/api/v1/markers", body=b"notifications[last_read_id]=5")
+    assert (answer.status, answer.error_code) == (403, "csrf_failed")

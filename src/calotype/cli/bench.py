@@ -97,6 +97,23 @@ def feed(as_json: bool, data: Path | None, quick: bool) -> None:
 
 @bench.command()
 @_options
+def site(as_json: bool, data: Path | None, quick: bool) -> None:
+    """The page mix of Instagram's published Django workload, as JSON, on the data of `bench feed`."""
+    _run("site_mix", as_json, data, quick)
+
+
+@bench.command("2011")
+@_options
+def september_2011(as_json: bool, data: Path | None, quick: bool) -> None:
+    """The load that Instagram published for September 2011, on a site that `calotype up` runs: how many times it holds.
+
+    Looks for the largest rate that is sustained, then holds it for five minutes. About twelve minutes.
+    """
+    _run("september_2011", as_json, data, quick)
+
+
+@bench.command()
+@_options
 def fanout(as_json: bool, data: Path | None, quick: bool) -> None:
     """A post into the timelines of 10,000 followers, beside bare asyncpg inserting the same rows."""
     _run("fanout", as_json, data, quick)

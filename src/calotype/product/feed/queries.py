@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from calotype.infra.tao import START, Cursor, Graph
 from calotype.infra.timelines import Entry, Timelines
-from calotype.product.accounts.queries import card, people
+from calotype.product.accounts.queries import PersonMissing, card, people
 from calotype.product.comments.queries import comment_counts, latest
 from calotype.product.feed import places
 from calotype.product.feed.types import FeedPage, Item
 from calotype.product.follows.queries import followed_among
 from calotype.product.likes.queries import like_counts, liked_among
-from calotype.product.photos.types import Post
+from calotype.product.photos.types import POSTED, Post
 from calotype.std.together import together
 
 COMMENTS_SHOWN = 2
@@ -51,6 +51,35 @@ async def home(
             break
         before = entries[-1].place
     return _page(items, entries, more=found.more)
+
+
+async def posts_by(
+    graph: Graph,
+    viewer: int | None,
+    author: int,
+    limit: int,
+    before: Cursor = START,
+    after: Cursor | None = None,
+) -> FeedPage:
+    """A page of one person's posts, newest first; places as of `home`. Raises `PersonMissing`."""
+    there, (entries, more) = await together(
+        people(graph, [author]), _posted(graph, author, limit, before, after)
+    )
+    if not there:
+        raise PersonMissing("there is nobody with this id here")
+    items = await items_of(graph, viewer, [(entry.id, author) for entry in entries])
+    return _page(items, entries, more=more)
+
+
+async def _posted(
+    graph: Graph, author: int, limit: int, before: Cursor, after: Cursor | None
+) -> tuple[list[Entry], bool]:
+    """A person's list, and whether there are posts behind what is answered."""
+    if after is not None:
+        above = await graph.assoc_merge(POSTED, [author], limit, after=after)
+        return [Entry(edge.time, edge.id2, author) for _, edge in above], bool(above)
+    edges = await graph.assoc_range(POSTED, author, 0, limit + 1, before=before)
+    return [Entry(edge.time, edge.id2, author) for edge in edges[:limit]], len(edges) > limit
 
 
 def _page(items: list[Item], entries: list[Entry], *, more: bool) -> FeedPage:

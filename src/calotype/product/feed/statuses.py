@@ -142,19 +142,26 @@ def status(item: Item, origin: str) -> Status:
         created_at=fixed.created_at,
         uri=fixed.url,
         url=fixed.url,
-        account=_accounts.get((author.id, author.version, origin), lambda: _json(account(author, origin))),
+        account=account_json(author, origin),
         content=fixed.content,
         media_attachments=fixed.media,
         favourites_count=item.likes,
         replies_count=item.comments,
         favourited=item.liked,
-        comments=[_reply(said, origin) for said in item.said],
+        comments=[reply_json(said, origin) for said in item.said],
         mentions=fixed.mentions,
         tags=fixed.tags,
     )
 
 
-def _reply(said: Said, origin: str) -> msgspec.Raw:
+def account_json(person: PersonCard, origin: str) -> msgspec.Raw:
+    """An `Account`, made once for each version of a person."""
+    key = (person.id, person.version, origin)
+    return _accounts.get(key, lambda: _json(account(person, origin)))
+
+
+def reply_json(said: Said, origin: str) -> msgspec.Raw:
+    """A `Reply`, made once."""
     return _replies.get((said.id, said.author.version, origin), lambda: _json(reply(said, origin)))
 
 

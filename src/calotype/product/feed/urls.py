@@ -6,4 +6,5 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("p/<id:post_id>/", views.post, name="post"),
     path("api/v1/timelines/home", views.timeline, name="timeline"),
+    path("api/v1/accounts/<id:account_id>/statuses", views.account_statuses, name="account_statuses"),
 ]

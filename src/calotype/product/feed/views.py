@@ -17,7 +17,7 @@ from calotype.product.comments.queries import page as comments_page
 from calotype.product.feed import queries
 from calotype.product.feed.paging import link_header, place_of
 from calotype.product.feed.statuses import status
-from calotype.product.feed.types import Item
+from calotype.product.feed.types import FeedPage, Item
 from calotype.product.follows.queries import followed_among
 from calotype.product.photos.queries import PostMissing, photo_views, post_of
 from calotype.product.photos.types import posted_at
@@ -106,6 +106,23 @@ async def timeline(request: SiteRequest) -> HttpResponse:
     before = await place_of(graph, max_id) if max_id else paging.decode(None)
     after = await place_of(graph, min_id) if min_id else None
     page = await queries.home(graph, request.site.timelines, me.id, limit, before, after)
+    return _statuses(request, page, limit)
+
+
+@require_http_methods(["GET", "HEAD"])
+async def account_statuses(request: SiteRequest, account_id: int) -> HttpResponse:
+    """`GET /api/v1/accounts/ID/statuses`: one person's posts, newest first. Public, as profiles are."""
+    me = await viewer(request)
+    graph = request.site.graph
+    limit = paging.limit(request.GET.get("limit"))
+    max_id, min_id = request.GET.get("max_id"), request.GET.get("min_id")
+    before = await place_of(graph, max_id) if max_id else paging.decode(None)
+    after = await place_of(graph, min_id) if min_id else None
+    page = await queries.posts_by(graph, me.id if me else None, account_id, limit, before, after)
+    return _statuses(request, page, limit)
+
+
+def _statuses(request: SiteRequest, page: FeedPage, limit: int) -> HttpResponse:
     origin = origin_of(request)
     response = json([status(item, origin) for item in page.items])
     if links := link_header(origin + request.path, limit, page.items, older=page.older is not None):

@@ -11,19 +11,30 @@ from collections.abc import Sequence
 
 import msgspec
 
+from calotype.infra.ids import time_ms
 from calotype.infra.jobs import JOB
 from calotype.infra.tao import START, Graph, Node, untracked
 from calotype.infra.timelines import Entry, Timelines
 from calotype.infra.timelines.types import Place
-from calotype.product.accounts.queries import card, people
+from calotype.product.accounts.queries import PersonCard, card, people
 from calotype.product.accounts.types import Person
+from calotype.product.comments.queries import Said
 from calotype.product.comments.types import Comment
 from calotype.product.follows.types import FOLLOWED_BY
 from calotype.product.likes.queries import like_counts, liked_among
 from calotype.product.likes.types import LIKED_BY
 from calotype.product.notifications.actions import newest
 from calotype.product.notifications.tasks import build_for
-from calotype.product.notifications.types import ACTIVITY, SEEN, Kind, Note, NotesPage, at_ms, kind_of
+from calotype.product.notifications.types import (
+    ACTIVITY,
+    SEEN,
+    Event,
+    Kind,
+    Note,
+    NotesPage,
+    at_ms,
+    kind_of,
+)
 from calotype.product.photos.types import Post
 from calotype.product.words.types import MENTIONED_IN
 from calotype.std.deadline import deadline
@@ -61,7 +72,9 @@ class Facts(msgspec.Struct):
 
 async def notes(graph: Graph, timelines: Timelines, viewer: Node[Person], before: Place = START) -> NotesPage:
     """What happened before a place, the last first."""
-    entries, seen_ms = await together(_entries(graph, timelines, viewer.id, before), seen(graph, viewer.id))
+    entries, seen_ms = await together(
+        _entries(graph, timelines, viewer.id, before, READ_AT_ONCE), seen(graph, viewer.id)
+    )
     groups, facts = await _true_groups(graph, viewer, entries)
     posts = [group[0].id for group in groups if kind_of(group[0]) is Kind.LIKE]
     counts, own = await together(like_counts(graph, posts), liked_among(graph, viewer.id, posts))
@@ -70,9 +83,25 @@ async def notes(graph: Graph, timelines: Timelines, viewer: Node[Person], before
     return NotesPage(made, older, at_ms(entries[0]) if entries else 0)
 
 
+async def events(
+    graph: Graph, timelines: Timelines, viewer: Node[Person], limit: int, before: Place = START
+) -> tuple[list[Event], Place | None]:
+    """What happened before a place, each thing for itself, the last first; and where the next page starts.
+
+    `limit` entries are looked at: a page comes shorter by those that are passed over.
+    """
+    entries = await _entries(graph, timelines, viewer.id, before, limit)
+    groups, facts = await _true_groups(graph, viewer, entries)
+    true = sorted((one for group in groups for one in group), key=lambda one: one.place, reverse=True)
+    older = entries[-1].place if len(entries) == limit else None
+    return [_event(one, facts) for one in true], older
+
+
 async def unread(graph: Graph, timelines: Timelines, viewer: Node[Person]) -> int:
     """How many notes have something new, as far as the first page goes."""
-    entries, seen_ms = await together(_entries(graph, timelines, viewer.id, START), seen(graph, viewer.id))
+    entries, seen_ms = await together(
+        _entries(graph, timelines, viewer.id, START, READ_AT_ONCE), seen(graph, viewer.id)
+    )
     new = [entry for entry in entries if at_ms(entry) > seen_ms]
     if not new:
         return 0
@@ -86,11 +115,11 @@ async def seen(graph: Graph, viewer: int) -> int:
     return edges[0].time if edges else 0
 
 
-async def _entries(graph: Graph, timelines: Timelines, viewer: int, before: Place) -> list[Entry]:
+async def _entries(graph: Graph, timelines: Timelines, viewer: int, before: Place, limit: int) -> list[Entry]:
     """From the timeline; from the graph, if there is none or its engine is away."""
     try:
         with deadline(PATIENCE_S):
-            page = await timelines.page(ACTIVITY, viewer, before, READ_AT_ONCE)
+            page = await timelines.page(ACTIVITY, viewer, before, limit)
         if page is not None:
             return page.entries
         with untracked():
@@ -99,7 +128,7 @@ async def _entries(graph: Graph, timelines: Timelines, viewer: int, before: Plac
                 await graph.writes("people", shard).post("people", shard, JOB, call, 0)
     except Unavailable as error:
         log.warning("the notifications of %d come from the graph: %s", viewer, error)
-    return [entry for entry in await newest(graph, viewer) if entry.place < before][:READ_AT_ONCE]
+    return [entry for entry in await newest(graph, viewer) if entry.place < before][:limit]
 
 
 async def _true_groups(
@@ -168,6 +197,25 @@ def _about(entry: Entry) -> tuple[Kind, int]:
     """What entries of one note have in common: likes their post, follows their day."""
     kind = kind_of(entry)
     return kind, at_ms(entry) // DAY_MS if kind is Kind.FOLLOW else entry.id
+
+
+def _event(one: Entry, facts: Facts) -> Event:
+    person = card(facts.people[one.source])
+    comment = facts.comments.get(one.id)
+    post = facts.posts.get(_post_of(one, facts))
+    return Event(
+        kind=kind_of(one),
+        person=person,
+        post=post.id if post else None,
+        author=post.data.author if post else 0,
+        said=_said(comment, person) if comment else None,
+        entry=one,
+    )
+
+
+def _said(comment: Node[Comment], author: PersonCard) -> Said:
+    at = comment.data.at or time_ms(comment.id)
+    return Said(comment.id, author, comment.data.text, comment.data.mentions, at)
 
 
 def _note(group: list[Entry], facts: Facts, seen_ms: int, likes: dict[int, int], own: set[int]) -> Note:

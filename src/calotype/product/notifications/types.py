@@ -14,6 +14,7 @@ from calotype.infra.tao import Node, association
 from calotype.infra.timelines import Entry
 from calotype.infra.timelines.types import Place
 from calotype.product.accounts.queries import PersonCard
+from calotype.product.comments.queries import Said
 from calotype.product.photos.types import Post
 
 ACTIVITY = 2
@@ -64,6 +65,19 @@ class Note(msgspec.Struct, frozen=True):
     at: int
     """Of the last of it, in milliseconds since 1970."""
     unread: bool
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that one person did, as the API tells it."""
+
+    kind: Kind
+    person: PersonCard
+    post: int | None
+    """What it is about; None for a follow."""
+    author: int
+    """Of the post; 0 for a follow."""
+    said: Said | None
+    entry: Entry
 
 
 class NotesPage(msgspec.Struct, frozen=True):
