@@ -93,6 +93,18 @@ def test_timelines(data: Path) -> None:
     assert len(pages) == 6
 
 
+def test_counters(data: Path) -> None:
+    made = bench("counters", data)
+    assert {row.baseline for row in made.rows} == {"spread", "row update", "one a transaction"}
+    with_target = [row.name for row in made.rows if row.target is not None]
+    assert with_target == ["one photo, 1 process, wall", "one photo, 2 processes, wall"]
+    (of_list,) = [row for row in made.rows if row.limit is not None]
+    assert of_list.name == "inverses of one list, 64 a transaction, wall"
+    crowd = {row.baseline: row for row in made.rows if "1 process, transactions" in row.name}
+    assert crowd["spread"].baseline_value == 1
+    assert crowd["spread"].value < 0.5
+
+
 def test_jobs(data: Path) -> None:
     made = bench("jobs", data)
     assert {row.baseline for row in made.rows} == {"celery"}

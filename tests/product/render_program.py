@@ -1,4 +1,4 @@
-"""A worker of the site's bulk jobs whose blob store refuses the photographs that a directory names.
+"""A worker of the site's bulk jobs whose blob store breaks on the photographs that a directory names.
 
 `python render_program.py DIRECTORY`: the file `<photo id>` there holds how many more blobs are refused.
 """
@@ -19,7 +19,7 @@ from django.conf import settings  # noqa: E402
 
 from calotype.config.jobs import broker_url, failures  # noqa: E402
 from calotype.config.wiring import open_site  # noqa: E402
-from calotype.infra.blobs import BlobsUnavailable, LocalBlobs  # noqa: E402
+from calotype.infra.blobs import LocalBlobs  # noqa: E402
 from calotype.infra.jobs import Queue  # noqa: E402
 from calotype.infra.jobs.worker import run_worker, worker_app  # noqa: E402
 from calotype.web.site import Site  # noqa: E402
@@ -35,7 +35,7 @@ class Refusing(LocalBlobs):
         left = int(counter.read_text()) if counter.exists() else 0
         if left:
             counter.write_text(str(left - 1))
-            raise BlobsUnavailable(f"{key} is refused")
+            raise ValueError(f"{key} is refused")  # not `Unavailable`, which is waited for
         await super().put(key, data, content_type)
 
 

@@ -128,6 +128,16 @@ def timelines(as_json: bool, data: Path | None, quick: bool) -> None:
 
 @bench.command()
 @_options
+def counters(as_json: bool, data: Path | None, quick: bool) -> None:
+    """A crowd that likes one photo, beside the same crowd on 10,000 photos, and beside bare asyncpg counting in one row.
+
+    About three minutes.
+    """
+    _run("counters", as_json, data, quick)
+
+
+@bench.command()
+@_options
 def jobs(as_json: bool, data: Path | None, quick: bool) -> None:
     """Background jobs sent and run over pgmq and RabbitMQ, beside bare Celery on the same broker.
 

@@ -191,6 +191,7 @@ READS = {
 HOT_WRITES = {
     "_DUE": relay._DUE,
     "_DONE": relay._DONE,
+    "_REMOVE": relay._REMOVE,
     "_LATER": relay._LATER,
     "_TAKE_BACK": writes._TAKE_BACK,
 }

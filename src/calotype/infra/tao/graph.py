@@ -21,7 +21,7 @@ from calotype.infra.invalidation import RegionCache
 from calotype.infra.shards import Pool, Shards
 from calotype.infra.tao.prefix import RangeKey
 from calotype.infra.tao.reader import Reader
-from calotype.infra.tao.relay import relay
+from calotype.infra.tao.relay import Relay
 from calotype.infra.tao.types import FIRST, LIST_LIMIT, START, Association, Cursor, Edge, Node, type_of
 from calotype.infra.tao.writes import (
     EDGE_BATCH,
@@ -49,6 +49,7 @@ class Graph:
         self.shards = shards
         self.cache = cache
         self._reader = Reader(shards, cache)
+        self._relay = Relay(shards)
         if cache is not None:
             for pool in shards.pools.values():
                 cache.guard(pool)
@@ -308,7 +309,7 @@ class Graph:
         """Outdate what was written in this region's cache, so that everybody here sees it at once; then carry the
         messages to their inverses, and do the same for those."""
         await self._reader.outdate(write.pool, write.changed_objects, write.changed_edges)
-        for target, mirrors in (await relay(self.shards, write.messages)).items():
+        for target, mirrors in (await self._relay.carry(write.messages)).items():
             edges = [(mirror.id1, mirror.atype, mirror.id2) for mirror in mirrors]
             await self._reader.outdate(target, (), edges)
 

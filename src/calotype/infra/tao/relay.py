@@ -18,35 +18,55 @@ import msgspec
 
 from calotype.infra.ids import shard_of
 from calotype.infra.shards import Pool, Shards
+from calotype.infra.tao.combining import Combiner, Outcome
 from calotype.infra.tao.types import all_associations
-from calotype.infra.tao.writes import NO_DATA, Message, Mirror, relay_deadline_ms
+from calotype.infra.tao.writes import EDGE_BATCH, NO_DATA, Message, Mirror, relay_deadline_ms
 from calotype.std.deadline import deadline
 from calotype.std.errors import CalotypeError
 
 log = logging.getLogger(__name__)
 
 SWEEP_DEADLINE_S = 30.0
-"""No relay holds a message longer than this: each of its statements carries the moment it ends."""
+"""No relay is at work on a message longer than this: each of its statements carries the moment it ends."""
+
+HELD_S = 2 * SWEEP_DEADLINE_S
+"""The longest that a relay has a message in its hands: until its turn, and then in the statement of all who waited."""
 
 TOMBSTONE_RETENTION_S = 86_400.0
-assert (
-    TOMBSTONE_RETENTION_S > 100 * SWEEP_DEADLINE_S
-), "a tombstone must outlive every message that it protects against"
+assert TOMBSTONE_RETENTION_S > 100 * HELD_S, "a tombstone must outlive every message that it protects against"
+
+TOO_LATE = "CT001"
+"""How a server refuses what comes after its deadline."""
 
 SWEEP_BATCH = 200
 FIRST_RETRY_MS = 1_000
 LAST_RETRY_MS = 60_000
 
+_MIRROR = """
+select edge_mirror($1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9)
+"""
 _MIRRORS = """
-select edge_mirror(k.shard, k.id1, k.atype, k.id2, k.time, k.data::jsonb, k.source_version, k.present, $9)
-from unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::boolean[])
-    k (shard, id1, atype, id2, time, data, source_version, present)
+select edge_mirrors(l.shard, l.id1, l.atype, l.id2s, l.times, l.data, l.source_versions, l.present, $9)
+from (
+    select shard, id1, atype, array_agg(id2) as id2s, array_agg(time) as times, array_agg(data) as data,
+        array_agg(source_version) as source_versions, array_agg(present) as present
+    from unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::boolean[])
+        k (shard, id1, atype, id2, time, data, source_version, present)
+    group by shard, id1, atype order by id1, atype
+) l
 """
 _DUE = """
 select shard, id, kind, payload, attempts from outbox where due <= now_ms() order by due, id limit $1 for update skip locked
 """
 _DONE = """
 delete from outbox o using unnest($1::int[], $2::bigint[]) k (shard, id) where (o.shard, o.id) = (k.shard, k.id)
+"""
+# What a sweep has locked is in its hands: it applies the message again, which changes nothing, and removes it itself.
+_REMOVE = """
+delete from outbox o using (
+    select o.shard, o.id from unnest($1::int[], $2::bigint[]) k (shard, id) join outbox o on (o.shard, o.id) = (k.shard, k.id)
+    for update of o skip locked
+) k where (o.shard, o.id) = (k.shard, k.id)
 """
 _LATER = """
 update outbox o set attempts = attempts + 1, due = now_ms() + k.wait_ms
@@ -66,53 +86,93 @@ Handler = Callable[[bytes], Awaitable[None]]
 """Does the work of one outbox row, given its payload. Must be idempotent. Raises to be tried again later."""
 
 
-async def relay(shards: Shards, messages: list[Message]) -> Mapping[Pool, list[Mirror]]:
-    """Apply messages that were just committed, then remove them. What fails stays for the sweep, and is logged.
+class Relay:
+    """Carries the messages that this process commits: one a process, so that those of one list go together."""
 
-    Answers which server was asked to mirror what, whether or not it has been done.
-    """
-    by_target: dict[Pool, list[Message]] = defaultdict(list)
-    for message in messages:
-        # The writes are durable already, so nothing here may raise for them.
-        if target := shards.find(message.partition, shard_of(message.mirror.id1)):
-            by_target[target].append(message)
-    for target, some in by_target.items():
-        try:
-            with deadline(SWEEP_DEADLINE_S):
-                await apply(target, [message.mirror for message in some])
-                await _remove(shards, some)
-        except (CalotypeError, asyncpg.PostgresError) as error:
-            log.warning("%d messages to %s wait for the sweep: %s", len(some), target.name, error)
-    return {target: [message.mirror for message in some] for target, some in by_target.items()}
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._mirrors: Combiner[tuple[int, int], Mirror] = Combiner(apply_each, EDGE_BATCH)
+        """By list, and not by server: a crowd on one list, or a lock that somebody holds, keeps only that list waiting."""
+        self._removals: Combiner[None, Message] = Combiner(_remove, EDGE_BATCH)
+
+    async def carry(self, messages: Sequence[Message]) -> Mapping[Pool, list[Mirror]]:
+        """Apply messages that were just committed, then remove them. What fails stays for the sweep, and is logged.
+
+        Answers which server was asked to mirror what, whether or not it has been done.
+        """
+        by_target: dict[Pool, list[Message]] = defaultdict(list)
+        for message in messages:
+            # The writes are durable already, so nothing here may raise for them.
+            if target := self._shards.find(message.partition, shard_of(message.mirror.id1)):
+                by_target[target].append(message)
+        for target, some in by_target.items():
+            try:
+                with deadline(SWEEP_DEADLINE_S):
+                    await self._mirrors.do(target, _by_list([message.mirror for message in some]))
+                    for source, gone in self._by_source(some).items():
+                        await self._removals.do(source, {None: gone})
+            except (CalotypeError, asyncpg.PostgresError) as error:
+                log.warning("%d messages to %s wait for the sweep: %s", len(some), target.name, error)
+        return {target: [message.mirror for message in some] for target, some in by_target.items()}
+
+    def _by_source(self, messages: Sequence[Message]) -> dict[Pool, list[Message]]:
+        by_source: dict[Pool, list[Message]] = defaultdict(list)
+        for message in messages:
+            by_source[self._shards.pool(message.partition, message.shard)].append(message)
+        return by_source
 
 
-async def apply(target: Pool, mirrors: list[Mirror]) -> None:
-    """Make inverse rows on one server what their messages say. Sorted by list, so that two relays cannot deadlock."""
-    ordered = sorted(
-        mirrors, key=lambda mirror: (mirror.id1, mirror.atype, mirror.id2, mirror.source_version)
+async def relay(shards: Shards, messages: Sequence[Message]) -> Mapping[Pool, list[Mirror]]:
+    """`Relay.carry`, by somebody who has nothing else to carry."""
+    return await Relay(shards).carry(messages)
+
+
+async def apply_each(target: Pool, mirrors: Sequence[Mirror]) -> list[Outcome]:
+    """Apply them all at once; if the server refuses one, in halves: a bad one must not hold up the rest."""
+    try:
+        await apply(target, mirrors)
+    except CalotypeError as error:
+        return [error] * len(mirrors)
+    except asyncpg.PostgresError as error:
+        if len(mirrors) == 1 or error.sqlstate == TOO_LATE:
+            return [error] * len(mirrors)
+        log.warning("%s refused one of %d messages: %s", target.name, len(mirrors), error)
+        half = len(mirrors) // 2
+        return await apply_each(target, mirrors[:half]) + await apply_each(target, mirrors[half:])
+    return [None] * len(mirrors)
+
+
+async def apply(target: Pool, mirrors: Sequence[Mirror]) -> None:
+    """Make inverse rows on one server what their messages say, in one transaction. It locks their lists in the one
+    order, so that two relays cannot deadlock."""
+    columns = (
+        [shard_of(mirror.id1) for mirror in mirrors],
+        [mirror.id1 for mirror in mirrors],
+        [mirror.atype for mirror in mirrors],
+        [mirror.id2 for mirror in mirrors],
+        [mirror.time for mirror in mirrors],
+        [None if mirror.data == NO_DATA else bytes(mirror.data).decode() for mirror in mirrors],
+        [mirror.source_version for mirror in mirrors],
+        [mirror.present for mirror in mirrors],
     )
-    await target.write(
-        _MIRRORS,
-        [shard_of(mirror.id1) for mirror in ordered],
-        [mirror.id1 for mirror in ordered],
-        [mirror.atype for mirror in ordered],
-        [mirror.id2 for mirror in ordered],
-        [mirror.time for mirror in ordered],
-        [None if mirror.data == NO_DATA else bytes(mirror.data).decode() for mirror in ordered],
-        [mirror.source_version for mirror in ordered],
-        [mirror.present for mirror in ordered],
-        relay_deadline_ms(),
+    if len(mirrors) == 1:  # by far the most: no arrays to take apart
+        await target.write(_MIRROR, *(column[0] for column in columns), relay_deadline_ms())
+    else:
+        await target.write(_MIRRORS, *columns, relay_deadline_ms())
+
+
+def _by_list(mirrors: Sequence[Mirror]) -> dict[tuple[int, int], list[Mirror]]:
+    by_list: dict[tuple[int, int], list[Mirror]] = defaultdict(list)
+    for mirror in mirrors:
+        by_list[mirror.id1, mirror.atype].append(mirror)
+    return by_list
+
+
+async def _remove(source: Pool, messages: Sequence[Message]) -> list[Outcome]:
+    await source.write(
+        _REMOVE, [message.shard for message in messages], [message.outbox_id for message in messages]
     )
-
-
-async def _remove(shards: Shards, messages: list[Message]) -> None:
-    by_source: dict[Pool, list[Message]] = defaultdict(list)
-    for message in messages:
-        by_source[shards.pool(message.partition, message.shard)].append(message)
-    for source, some in by_source.items():
-        await source.write(
-            _DONE, [message.shard for message in some], [message.outbox_id for message in some]
-        )
+    return [None] * len(messages)
 
 
 @dataclass(frozen=True)
@@ -168,18 +228,11 @@ class Sweep:
         return [row for target, some in by_target.items() for row in await self._applied(target, some)]
 
     async def _applied(self, target: Pool, some: list[tuple[asyncpg.Record, Mirror]]) -> list[asyncpg.Record]:
-        """Apply them all at once or, if the server refuses one, each for itself: a bad one must not hold up the rest."""
-        try:
-            await apply(target, [mirror for _, mirror in some])
-        except CalotypeError as error:
-            log.warning("%d messages to %s will be tried again: %s", len(some), target.name, error)
-            return []
-        except asyncpg.PostgresError as error:
-            log.warning("%s refused one of %d messages: %s", target.name, len(some), error)
-            if len(some) == 1:
-                return []
-            return [row for one in some for row in await self._applied(target, [one])]
-        return [row for row, _ in some]
+        """Apply them; those that were applied."""
+        outcomes = await apply_each(target, [mirror for _, mirror in some])
+        if failures := [failure for failure in outcomes if failure is not None]:
+            log.warning("%d messages to %s will be tried again: %s", len(failures), target.name, failures[0])
+        return [row for (row, _), failure in zip(some, outcomes, strict=True) if failure is None]
 
     async def _handled(self, row: asyncpg.Record) -> bool:
         handler = self.handlers.get(row["kind"])
@@ -197,14 +250,14 @@ class Sweep:
         """Remove tombstones that no message can still need; how many.
 
         A tombstone protects against older messages of its edge. Those are in an outbox, made before the tombstone, or in
-        the hands of a relay until its deadline. So what is older than the retention and than every waiting message goes.
+        the hands of a relay, `HELD_S` at most. So what is older than the retention and than every waiting message goes.
         Every server must answer: one that is down may hold an old message.
         """
-        floor = relay_deadline_ms() - int((retention_s + SWEEP_DEADLINE_S) * 1000)
+        floor = relay_deadline_ms() - int((retention_s + HELD_S) * 1000)
         for pool in self.shards.pools.values():
             oldest = (await pool.fetch(_OLDEST_MIRROR))[0][0]
             if oldest is not None:
-                floor = min(floor, oldest - int(SWEEP_DEADLINE_S * 1000))
+                floor = min(floor, oldest - int(HELD_S * 1000))
         return sum([len(await pool.write(_PURGE, floor)) for pool in self.shards.pools.values()])
 
 
