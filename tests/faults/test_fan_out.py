@@ -118,7 +118,7 @@ async def test_a_post_is_visible_to_a_thousand_followers_within_two_seconds(site
 
 async def test_killed_workers_leave_nobody_out_and_nobody_has_it_twice(site: RunningSite) -> None:
     async with author_with(site, 9_000) as author:
-        posts = [await author.post() for _ in range(4)]
+        posts = [await author.post() for _ in range(6)]  # 54,000 entries
         for killed in range(4):
             await eventually(partial(_more_have_it, author, killed * 3_000), PATIENCE_S)
             await eventually(lambda: _runs(site, "worker-bulk"), PATIENCE_S)
@@ -152,7 +152,7 @@ async def test_what_is_posted_while_the_broker_is_away_reaches_everybody_once_it
         with psycopg.connect(author.site.databases["default"], autocommit=True) as connection:
             connection.execute("alter schema pgmq rename to pgmq_away")
             try:
-                posts = [await author.post() for _ in range(100)]
+                posts = [await author.post() for _ in range(500)]
                 await asyncio.sleep(2)
                 assert await author.reached() == {}
             finally:
