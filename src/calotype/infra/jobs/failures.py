@@ -7,8 +7,8 @@ it again. Synchronous, since it is the last thing that a failing process does; e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,11 +16,10 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
+from calotype.infra.jobs.control import connected
 from calotype.infra.jobs.types import Call, JobInvalid
 from calotype.std.errors import NotFound, Unavailable
 
-CONNECT_S = 5
-STATEMENT_MS = 10_000
 TRACEBACK_LIMIT = 20_000
 ERROR_LIMIT = 500
 
@@ -110,15 +109,10 @@ class Failures:
 
     dsn: str
 
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection]:
-        try:
-            with psycopg.connect(
-                self.dsn, connect_timeout=CONNECT_S, options=f"-c statement_timeout={STATEMENT_MS}"
-            ) as connection:
-                yield connection
-        except psycopg.Error as error:
-            raise FailuresUnavailable(f"failed jobs cannot be looked up: {error}") from error
+    def _connection(self) -> AbstractContextManager[psycopg.Connection]:
+        return connected(
+            self.dsn, lambda error: FailuresUnavailable(f"failed jobs cannot be looked up: {error}")
+        )
 
     def install(self) -> None:
         """Make the table, unless it is there."""

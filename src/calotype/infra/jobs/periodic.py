@@ -7,13 +7,13 @@ may be sent twice. Periods in which nothing ran are not made up for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import psycopg
 
-from calotype.infra.jobs.failures import CONNECT_S, STATEMENT_MS
+from calotype.infra.jobs.control import connected
 from calotype.infra.jobs.types import Call
 from calotype.std.errors import Unavailable
 
@@ -55,15 +55,10 @@ class Timetable:
     dsn: str
     periodic: Sequence[Periodic]
 
-    @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection]:
-        try:
-            with psycopg.connect(
-                self.dsn, connect_timeout=CONNECT_S, options=f"-c statement_timeout={STATEMENT_MS}"
-            ) as connection:
-                yield connection
-        except psycopg.Error as error:
-            raise PeriodicUnavailable(f"it cannot be seen which jobs are due: {error}") from error
+    def _connection(self) -> AbstractContextManager[psycopg.Connection]:
+        return connected(
+            self.dsn, lambda error: PeriodicUnavailable(f"it cannot be seen which jobs are due: {error}")
+        )
 
     def install(self) -> None:
         """Make the table, unless it is there."""
