@@ -48,3 +48,18 @@ async def sweep_all(graph: Graph, sweep: Sweep | None = None) -> int:
         swept += done
         if not done:
             return swept
+
+
+@pytest.fixture(scope="module")
+async def own_graph(new_site: NewSite) -> AsyncIterator[Graph]:
+    """Of the module's own: even shards on pg-1, odd ones on pg-2."""
+    async with graph_of(await new_site("together")) as graph:
+        yield graph
+
+
+@pytest.fixture
+async def quiet(own_graph: Graph) -> Graph:
+    """A graph with nothing in it but what the test puts there."""
+    for pool in own_graph.shards.pools.values():
+        await pool.write("truncate objects, associations, association_counts, outbox")
+    return own_graph

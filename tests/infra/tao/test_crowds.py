@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import batched
 
@@ -18,27 +18,12 @@ from calotype.infra.tao import Graph, Sweep, check_graph
 from calotype.infra.tao.relay import apply, relay
 from calotype.infra.tao.writes import NO_DATA, Message, Mirror
 from calotype.std.deadline import deadline
-from tests.conftest import NewSite
-from tests.infra.tao.conftest import graph_of, sweep_all
+from tests.infra.tao.conftest import sweep_all
 from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKED_BY, LIKES, LOVED_BY, Note
 from tests.statements import _watch
 
 SEED = 20_261
 CROWD = 120
-
-
-@pytest.fixture(scope="module")
-async def own_graph(new_site: NewSite) -> AsyncIterator[Graph]:
-    async with graph_of(await new_site("together")) as graph:
-        yield graph
-
-
-@pytest.fixture
-async def quiet(own_graph: Graph) -> Graph:
-    """Even shards on pg-1, odd ones on pg-2, and nothing in them."""
-    for pool in own_graph.shards.pools.values():
-        await pool.write("truncate objects, associations, association_counts, outbox")
-    return own_graph
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
 
 import asyncpg
 import msgspec
@@ -22,23 +21,8 @@ from calotype.infra.tao.relay import (
     retry_ms,
 )
 from calotype.infra.tao.writes import Message, Mirror
-from tests.conftest import NewSite
-from tests.infra.tao.conftest import graph_of, sweep_all
+from tests.infra.tao.conftest import sweep_all
 from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, LIKED_BY, LIKES, MUTES, POSTED, Note, Person, Photo
-
-
-@pytest.fixture(scope="module")
-async def own_graph(new_site: NewSite) -> AsyncIterator[Graph]:
-    async with graph_of(await new_site("together")) as graph:
-        yield graph
-
-
-@pytest.fixture
-async def quiet(own_graph: Graph) -> Graph:
-    """A graph with nothing in it but what the test puts there."""
-    for pool in own_graph.shards.pools.values():
-        await pool.write("truncate objects, associations, association_counts, outbox")
-    return own_graph
 
 
 @pytest.fixture
