@@ -1,0 +1,365 @@
+"""Who is charged: requests that burn known amounts of CPU in every way, interleaved, on each loop and each counter."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import uvloop
+from asgiref.sync import async_to_sync, sync_to_async
+
+from calotype.efficiency.meter import CURRENT, Account, CounterName, Figures, Meter, counter
+
+MS = 1_000_000
+WAY_MS = 20
+"""Burnt by each way: much against what asyncio itself needs for it, which is the request's too."""
+ERROR = 0.05
+ERROR_NS = 100_000
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+def burn(ms: float) -> None:
+    """Use so much CPU in this thread."""
+    until = time.thread_time_ns() + int(ms * MS)
+    while time.thread_time_ns() < until:
+        pass
+
+
+@pytest.fixture(params=["thread-cpu", "task-clock"])
+def meter(request: pytest.FixtureRequest) -> Iterator[Meter]:
+    """With each counter that counts time: the kernel's goes through the code that counts instructions."""
+    name: CounterName = request.param
+    made = Meter(counter(name))
+    made.install()
+    yield made
+    made.uninstall()
+
+
+@pytest.fixture(params=LOOPS)
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    with asyncio.Runner(loop_factory=LOOPS[request.param]) as made:
+        yield made
+
+
+async def served(meter: Meter, serve: Callable[[], Awaitable[None]]) -> Figures:
+    """As a server does: a task of its own for each request."""
+
+    async def one() -> Figures:
+        account = Account()
+        await meter.run(account, wrapped(serve))
+        return meter.close(account)
+
+    return await asyncio.create_task(one())
+
+
+async def wrapped(serve: Callable[[], Awaitable[None]]) -> None:
+    await serve()
+
+
+# Ways to burn `WAY_MS`
+
+
+async def in_steps() -> None:
+    for _ in range(4):
+        burn(5)
+        await asyncio.sleep(0)
+
+
+async def in_children() -> None:
+    async def child() -> None:
+        burn(5)
+        await asyncio.sleep(0.001)
+        burn(5)
+
+    await asyncio.gather(child(), child())
+
+
+async def in_a_group_of_groups() -> None:
+    async def child() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(in_one_step(5))
+            await in_one_step(5)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(child())
+        group.create_task(child())
+
+
+async def in_one_step(ms: float = WAY_MS) -> None:
+    burn(ms)
+
+
+async def in_eager_tasks() -> None:
+    loop = asyncio.get_running_loop()
+    burn(5)
+    tasks = [asyncio.Task(in_steps_of(5, 2.5), loop=loop, eager_start=True) for _ in range(2)]
+    burn(5)
+    await asyncio.gather(*tasks)
+
+
+async def in_steps_of(first: float, second: float) -> None:
+    burn(first - second)
+    await asyncio.sleep(0)
+    burn(second)
+
+
+async def in_an_async_generator() -> None:
+    async def pieces() -> AsyncIterator[int]:
+        for piece in range(4):
+            burn(2.5)
+            yield piece
+            await asyncio.sleep(0)
+
+    async for _ in pieces():
+        burn(2.5)
+
+
+async def in_a_thread() -> None:
+    await asyncio.to_thread(burn, WAY_MS)
+
+
+async def in_an_executor() -> None:
+    await asyncio.get_running_loop().run_in_executor(None, burn, WAY_MS)
+
+
+async def in_an_executor_of_its_own() -> None:
+    with ThreadPoolExecutor(2) as pool:
+        await asyncio.gather(*(asyncio.wrap_future(pool.submit(burn, 10)) for _ in range(2)))
+
+
+async def in_synchronous_code() -> None:
+    await sync_to_async(burn)(WAY_MS)
+
+
+async def in_coroutines_of_synchronous_code() -> None:
+    def synchronous() -> None:
+        burn(5)
+        async_to_sync(in_one_step)(10)
+        burn(5)
+
+    await sync_to_async(synchronous)()
+
+
+async def in_callbacks() -> None:
+    loop = asyncio.get_running_loop()
+    loop.call_soon(burn, 5)
+    loop.call_later(0.001, burn, 5)
+    loop.call_at(loop.time() + 0.002, burn, 5)
+    future = loop.create_future()
+    future.add_done_callback(lambda _: burn(5))
+    future.set_result(None)
+    await asyncio.sleep(0.02)
+
+
+async def in_what_was_cancelled() -> None:
+    async def child() -> None:
+        try:
+            burn(10)
+            await asyncio.sleep(60)
+        finally:
+            burn(10)
+
+    task = asyncio.create_task(child())
+    await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+WAYS = [
+    in_steps,
+    in_children,
+    in_a_group_of_groups,
+    in_one_step,
+    in_eager_tasks,
+    in_an_async_generator,
+    in_a_thread,
+    in_an_executor,
+    in_an_executor_of_its_own,
+    in_synchronous_code,
+    in_coroutines_of_synchronous_code,
+    in_callbacks,
+    in_what_was_cancelled,
+]
+
+
+def assert_close(measured_ns: float, expected_ns: float) -> None:
+    error_ns = abs(measured_ns - expected_ns)
+    assert error_ns <= max(
+        ERROR * expected_ns, ERROR_NS
+    ), f"{measured_ns / 1e3:.0f} us, and not {expected_ns / 1e3:.0f}"
+
+
+def test_fifty_requests_at_once_are_charged_what_each_of_them_burns(
+    meter: Meter, runner: asyncio.Runner
+) -> None:
+    """Each in one of the ways, some of them twice as heavy."""
+
+    async def all_of_them() -> list[Figures]:
+        async def serve(way: Callable[[], Awaitable[None]], times: int) -> None:
+            for _ in range(times):
+                await way()
+
+        return await asyncio.gather(
+            *(
+                served(meter, lambda way=way, times=times: serve(way, times))  # type: ignore[misc]  # bound early
+                for way, times in requests
+            )
+        )
+
+    requests = [(WAYS[n % len(WAYS)], 1 + n % 2) for n in range(50)]
+    figures = runner.run(all_of_them())
+    for (_, times), one in zip(requests, figures, strict=True):
+        assert_close(one.cpu, times * WAY_MS * MS)
+        assert one.after_cpu == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_way_to_burn_is_charged(
+    way: Callable[[], Awaitable[None]], meter: Meter, runner: asyncio.Runner
+) -> None:
+    assert_close(runner.run(served(meter, way)).cpu, WAY_MS * MS)
+
+
+def test_requests_and_what_nobody_asked_for_are_all_that_the_process_uses(
+    meter: Meter, runner: asyncio.Runner
+) -> None:
+    async def beside() -> None:
+        for _ in range(20):
+            burn(2)
+            await asyncio.sleep(0)
+
+    async def all_of_it() -> None:
+        thread = threading.Thread(target=burn, args=(40,))
+        thread.start()
+        await asyncio.gather(
+            *(served(meter, way) for way in WAYS), asyncio.create_task(beside()), asyncio.to_thread(burn, 20)
+        )
+        thread.join()
+
+    before = time.process_time_ns()
+    runner.run(all_of_it())
+    process = time.process_time_ns() - before
+    assert meter.attributed + 100 * MS == pytest.approx(process, rel=0.02)
+
+
+def test_a_site_whose_loop_makes_eager_tasks_is_charged_once(meter: Meter) -> None:
+    """asyncio's: that of uvloop refuses this factory before Python 3.14."""
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_task_factory(asyncio.eager_task_factory)
+        for way in (in_children, in_a_group_of_groups, in_steps):
+            assert_close(runner.run(served(meter, way)).cpu, WAY_MS * MS)
+
+
+def test_what_goes_on_after_the_answer_is_after(meter: Meter, runner: asyncio.Runner) -> None:
+    left: list[asyncio.Task[None]] = []
+
+    async def serve() -> None:
+        burn(10)
+        account = CURRENT.get()
+        assert account is not None
+        meter.answered(account)
+        burn(15)
+        await asyncio.to_thread(burn, 5)
+        left.append(asyncio.create_task(background()))
+
+    async def background() -> None:
+        await asyncio.sleep(0.001)
+        burn(25)
+        await asyncio.to_thread(burn, 10)
+
+    async def until_all_is_done() -> Figures:
+        figures = await served(meter, serve)
+        assert meter.after < MS / 2, "what little follows in the step that closed it"
+        await asyncio.gather(*left)
+        return figures
+
+    figures = runner.run(until_all_is_done())
+    assert_close(figures.cpu, 10 * MS)
+    assert_close(figures.after_cpu, 20 * MS)
+    assert_close(meter.after, 35 * MS)
+    assert meter.attributed == figures.cpu + figures.after_cpu + meter.after
+
+
+def test_waiting_for_the_loop_is_told_from_waiting_for_others(meter: Meter, runner: asyncio.Runner) -> None:
+    async def waits_for_others() -> None:
+        await asyncio.sleep(0.05)
+
+    async def busy() -> None:
+        for _ in range(3):
+            burn(10)
+            await asyncio.sleep(0)
+
+    async def both() -> tuple[Figures, ...]:
+        return await asyncio.gather(served(meter, waits_for_others), served(meter, busy), served(meter, busy))
+
+    sleeper, one, other = runner.run(both())
+    assert sleeper.io_wait_ns > 25 * MS
+    assert one.loop_wait_ns >= 19 * MS
+    assert other.loop_wait_ns >= 19 * MS
+    assert one.io_wait_ns < 5 * MS
+    assert sleeper.wall_ns >= sleeper.io_wait_ns + sleeper.loop_wait_ns
+
+
+def test_a_view_that_raises_and_one_that_is_cancelled_are_charged(
+    meter: Meter, runner: asyncio.Runner
+) -> None:
+    async def raises() -> None:
+        burn(3)
+        raise ValueError("as it does")
+
+    async def hangs() -> None:
+        burn(3)
+        await asyncio.sleep(60)
+
+    async def both() -> None:
+        for account, serve in ((Account(), raises), (Account(), hangs)):
+            task = asyncio.create_task(meter.run(account, serve()))
+            await asyncio.sleep(0.01)
+            task.cancel()
+            (outcome,) = await asyncio.gather(task, return_exceptions=True)
+            assert isinstance(outcome, ValueError | asyncio.CancelledError)
+            assert_close(meter.close(account).cpu, 3 * MS)
+            assert CURRENT.get() is None
+
+    runner.run(both())
+
+
+def test_a_timeline_has_the_steps_in_their_order(meter: Meter, runner: asyncio.Runner) -> None:
+    async def one() -> Figures:
+        account = Account(timeline=True)
+        await meter.run(account, in_steps())
+        return meter.close(account)
+
+    figures = runner.run(one())
+    assert figures.steps == len(figures.timeline) == 5, figures.timeline
+    for step in figures.timeline[:4]:
+        assert_close(step.cpu, 5 * MS)
+    for step, following in zip(figures.timeline, figures.timeline[1:], strict=False):
+        assert step.queued_ns <= step.began_ns < step.ended_ns <= following.began_ns
+
+
+def test_threads_of_synchronous_servers_are_charged(meter: Meter) -> None:
+    figures: list[Figures] = []
+
+    def serve(ms: float) -> None:
+        account = Account()
+        with meter.thread(account):
+            burn(ms / 2)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(burn, ms / 4).result()
+            async_to_sync(in_one_step)(ms / 4)
+        burn(5)
+        figures.append(meter.close(account))
+
+    threads = [threading.Thread(target=serve, args=(60 * n,)) for n in range(1, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for n, one in enumerate(sorted(figures, key=lambda one: one.cpu), 1):
+        assert_close(one.cpu, 60 * n * MS)
