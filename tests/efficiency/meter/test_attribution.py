@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,6 +29,15 @@ def burn(ms: float) -> None:
     until = time.thread_time_ns() + int(ms * MS)
     while time.thread_time_ns() < until:
         pass
+
+
+@pytest.fixture(autouse=True)
+def uncollected() -> Iterator[None]:
+    """A collection takes milliseconds in a process as large as this, and is charged to whom it meets."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(params=["thread-cpu", "task-clock"])
@@ -152,8 +162,9 @@ async def in_callbacks() -> None:
     loop.call_at(loop.time() + 0.002, burn, 5)
     future = loop.create_future()
     future.add_done_callback(lambda _: burn(5))
-    future.set_result(None)
-    await asyncio.sleep(0.02)
+    loop.call_later(0.003, future.set_result, None)
+    await future
+    await asyncio.sleep(0)
 
 
 async def in_what_was_cancelled() -> None:
@@ -187,11 +198,11 @@ WAYS = [
 ]
 
 
-def assert_close(measured_ns: float, expected_ns: float) -> None:
+def assert_close(measured_ns: float, expected_ns: float, by: str = "") -> None:
     error_ns = abs(measured_ns - expected_ns)
     assert error_ns <= max(
         ERROR * expected_ns, ERROR_NS
-    ), f"{measured_ns / 1e3:.0f} us, and not {expected_ns / 1e3:.0f}"
+    ), f"{measured_ns / 1e3:.0f} us, and not {expected_ns / 1e3:.0f} {by}"
 
 
 def test_fifty_requests_at_once_are_charged_what_each_of_them_burns(
@@ -213,8 +224,8 @@ def test_fifty_requests_at_once_are_charged_what_each_of_them_burns(
 
     requests = [(WAYS[n % len(WAYS)], 1 + n % 2) for n in range(50)]
     figures = runner.run(all_of_them())
-    for (_, times), one in zip(requests, figures, strict=True):
-        assert_close(one.cpu, times * WAY_MS * MS)
+    for (way, times), one in zip(requests, figures, strict=True):
+        assert_close(one.cpu, times * WAY_MS * MS, way.__name__)
         assert one.after_cpu == 0
 
 

@@ -42,10 +42,13 @@ time; the kernel's costs a system call through Python's file layer, so it comes 
 
 def counter(name: CounterName | None = None) -> Counter:
     """The one of this name, or the best that this machine has. Raises `perf.PerfUnavailable` for one that is named."""
-    if name is None:
-        name = next(each.name for each in available() if each.refusal is None)
-    unit, event = _ENGINES[name]
-    return Counter(name, unit, time.thread_time_ns if event is None else perf.reader(event))
+    chosen: CounterName = name if name is not None else _best()
+    unit, event = _ENGINES[chosen]
+    return Counter(chosen, unit, time.thread_time_ns if event is None else perf.reader(event))
+
+
+def _best() -> CounterName:
+    return next(each.name for each in available() if each.refusal is None)
 
 
 def available() -> list[Availability]:
