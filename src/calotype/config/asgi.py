@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +18,8 @@ from django.conf import LazySettings, settings
 from django.core.asgi import get_asgi_application
 
 from calotype.config.wiring import open_site
+from calotype.efficiency.dynostats import MeteredASGI
+from calotype.efficiency.dynostats.django import recorder
 from calotype.web.handler import LeanHandler, Receive, Scope, Send
 from calotype.web.site import Site
 
@@ -60,8 +63,12 @@ class Application:
             elif message["type"] == "lifespan.shutdown":
                 if self._site is not None:
                     await self._site.__aexit__(None, None, None)
+                if settings.SITE.dynostats.enabled:
+                    await asyncio.to_thread(recorder().close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
 
-application: Any = Application()
+application: Any = (
+    MeteredASGI(Application(), recorder()) if settings.SITE.dynostats.enabled else Application()
+)

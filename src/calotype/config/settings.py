@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.utils.csp import CSP
 
-from calotype.config.site import Email, Site, data_directory, load
+from calotype.config.release import release
+from calotype.config.site import Email, Site, data_directory, load, region_name
 from calotype.infra.partitions import VerticalPartitionRouter
 
 DATA = data_directory()
@@ -46,8 +47,20 @@ LEAN_MIDDLEWARE = [
     "calotype.web.native.Messages",
 ]
 
+DYNOSTATS = {
+    "directory": DATA / "dynostats",
+    "release": release(),
+    "region": region_name(SITE),
+    "sampling": {
+        "one_in": SITE.dynostats.one_in,
+        "slow_ms": SITE.dynostats.slow_ms,
+        "meter": SITE.dynostats.meter,
+    },
+}
+
 # Django's admin under /admin/ keeps the stock handler and the stock middleware.
 MIDDLEWARE = [
+    "calotype.efficiency.dynostats.django.Dynostats",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -49,6 +49,18 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Timelines that nobody has read for so long are dropped, and made again when their owner returns."""
 
 
+class Dynostats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What requests cost is measured and written to DATA/dynostats (docs/dynostats.md)."""
+
+    enabled: bool = True
+    one_in: int = 1
+    """Of so many requests one is recorded. All are counted."""
+    slow_ms: float = 1_000
+    """Slower ones are recorded in any case, like errors."""
+    meter: Literal["all", "sampled"] = "all"
+    """Whose CPU is measured. Of a site that is busy, `sampled`, with one in 100, costs next to nothing."""
+
+
 class S3(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bucket that holds the blobs, instead of a directory."""
 
@@ -113,6 +125,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web: Web = msgspec.field(default_factory=Web)
     email: Email = msgspec.field(default_factory=Email)
     feed: Feed = msgspec.field(default_factory=Feed)
+    dynostats: Dynostats = msgspec.field(default_factory=Dynostats)
     broker: str = ""
     """`amqp://` of a RabbitMQ that carries background jobs; empty: they lie in the database `default`."""
     cassandra: Cassandra | None = None

@@ -13,6 +13,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from contextvars import Context
 
 import asyncpg
 
@@ -91,7 +92,7 @@ class Live:
         if len(self._open[person]) >= STREAMS_A_PERSON:
             raise TooManyStreams(f"you have {STREAMS_A_PERSON} pages open for news; that is the limit")
         if self._listening is None:
-            self._listening = asyncio.create_task(self._listen())
+            self._listening = asyncio.create_task(self._listen(), context=Context())  # nobody's in particular
         # From here on and not from the first read on: what happens in between is news too.
         news = asyncio.Event()
         news.set()

@@ -18,6 +18,8 @@ from django.http import Http404, HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
 from django.utils.cache import patch_vary_headers
 
+from calotype.efficiency.dynostats import person
+from calotype.efficiency.dynostats.django import named
 from calotype.infra.shards.tickets import carrying
 from calotype.std.deadline import deadline
 from calotype.std.errors import CalotypeError, Unavailable
@@ -64,6 +66,7 @@ class AccessLog(Middleware):
         began = time.perf_counter_ns()
         response = await self.get_response(request)
         response["X-Request-Id"] = request.request_id
+        named(request)
         match = request.resolver_match
         line = AccessLine(
             at=round(time.time(), 3),
@@ -145,6 +148,8 @@ class Sessions(Middleware):
         if key:
             await session.aload_now()
             request.account_id = session.account_id
+            if session.account_id is not None:
+                person(session.account_id)
         response = await self.get_response(request)
         await self._keep(request, session, response)
         return response

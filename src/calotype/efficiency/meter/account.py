@@ -5,8 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -153,15 +152,20 @@ class Clock:
         self.since = 0
 
 
-@contextmanager
-def calling(engine: str) -> Iterator[None]:
-    """Count what is done inside as a call of an engine, for the request that makes it."""
-    account = CURRENT.get()
-    if account is None:
-        yield
-        return
-    began_ns = time.perf_counter_ns()
-    try:
-        yield
-    finally:
-        account.called(engine, time.perf_counter_ns() - began_ns)
+class calling:
+    """`with calling("postgresql"):` what is done inside is a call of that engine, for the request that makes it."""
+
+    __slots__ = ("_account", "_began_ns", "_engine")
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._account = CURRENT.get()
+        self._began_ns = 0
+
+    def __enter__(self) -> None:
+        if self._account is not None:
+            self._began_ns = time.perf_counter_ns()
+
+    def __exit__(self, *_: object) -> None:
+        if self._account is not None:
+            self._account.called(self._engine, time.perf_counter_ns() - self._began_ns)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from calotype.efficiency.meter import calling
 from calotype.infra.cache.connection import Connection, Reply
 from calotype.infra.cache.errors import CacheUnavailable
 from calotype.infra.cache.keys import Key
@@ -61,7 +62,10 @@ class ServerSet:
                 await _first_connections([server for server, _ in shares])
                 break
         sent = [(some, *_send(server, command.of(some), len(some))) for server, some in shares]
-        return [Answer(some, await self._replies(future), connection) for some, connection, future in sent]
+        with calling("memcached"):
+            return [
+                Answer(some, await self._replies(future), connection) for some, connection, future in sent
+            ]
 
     def _shares(self, keys: Sequence[Key]) -> list[tuple[Server, Sequence[Key]]]:
         if len(self.servers) == 1:
@@ -76,7 +80,8 @@ class ServerSet:
         """The reply to one whole command about this key. Raises `CacheUnavailable`."""
         server = self.server(key)
         connection = server.live or await server.connection()
-        return (await self._in_time(connection.send(command, 1)))[0]
+        with calling("memcached"):
+            return (await self._in_time(connection.send(command, 1)))[0]
 
     async def each(self, command: bytes) -> list[Reply | None]:
         """The reply of each server to one whole command; None from those that are away."""

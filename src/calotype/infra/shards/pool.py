@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from calotype.efficiency.meter import calling
 from calotype.infra.shards.tickets import wrote
 from calotype.std.deadline import expires_at
 from calotype.std.errors import Unavailable
@@ -172,9 +173,10 @@ class Pool:
     async def run_on(self, connection: Connection, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Rows of one statement on a connection that was taken before, with the deadline and the errors of the pool."""
         try:
-            return await connection.fetch(
-                sql, *arguments, timeout=max(expires_at() - time.monotonic(), 0.001)
-            )
+            with calling("postgresql"):
+                return await connection.fetch(
+                    sql, *arguments, timeout=max(expires_at() - time.monotonic(), 0.001)
+                )
         except TimeoutError:
             raise DeadlineExceeded(
                 f"{self.name} was still at work when the time for it was up", server=self.name

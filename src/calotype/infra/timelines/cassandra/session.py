@@ -19,6 +19,7 @@ import acsylla
 from acsylla import errors
 from msgspec import Struct
 
+from calotype.efficiency.meter import calling
 from calotype.std.deadline import remaining_s
 from calotype.std.errors import Unavailable
 
@@ -150,8 +151,9 @@ class Session:
         statement = prepared.bind(values)
         statement.set_is_idempotent(idempotent)
         # Not the driver's own timer: it does not end a statement whose connections are all being lost.
-        async with asyncio.timeout(min(ATTEMPT_S, remaining_s())):
-            result = await session.execute(statement)
+        with calling("cassandra"):
+            async with asyncio.timeout(min(ATTEMPT_S, remaining_s())):
+                result = await session.execute(statement)
         self._failures = 0
         return [row.as_tuple() for row in result.all()] if result.count() else []
 
