@@ -15,7 +15,7 @@ _LOG_GAMMA = math.log(_GAMMA)
 class Histogram(msgspec.Struct):
     """Values of at least 0, which share one unit. Any quantile is off by at most `RELATIVE_ERROR` of itself.
 
-    `buckets[i]` counts values in (gamma^(i-1), gamma^i]; what is below 1 is in bucket 0. 1,200 buckets reach from 1 to 10^20.
+    `buckets[i]` counts values in [gamma^(i-1), gamma^i); what is below 1 is in bucket 0. 1,200 buckets reach from 1 to 10^20.
     """
 
     buckets: dict[int, int] = {}
@@ -23,7 +23,7 @@ class Histogram(msgspec.Struct):
     total: float = 0
 
     def add(self, value: float) -> None:
-        bucket = math.ceil(math.log(value) / _LOG_GAMMA) if value > 1 else 0
+        bucket = int(math.log(value) / _LOG_GAMMA) + 1 if value >= 1 else 0
         self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
         self.count += 1
         self.total += value
