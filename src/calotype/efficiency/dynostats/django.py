@@ -9,6 +9,7 @@ too) it only says which route and which person a request was for.
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -62,6 +63,7 @@ def recorder() -> Recorder:
     key = settings.SECRET_KEY.encode() if settings.SECRET_KEY else b""
     made = Recorder(identity, Segments(told.directory), meter, told.sampling, key)
     meter.install()
+    atexit.register(made.close)
     return made
 
 

@@ -194,7 +194,9 @@ class Recorder:
         self._sink.put(tick)
 
     def close(self) -> None:
-        """The last tick, and all that was put down is put away."""
+        """The last tick, and all that was put down is put away. Again does nothing."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         if self._ticker is not None:
             self.tick()

@@ -113,7 +113,7 @@ class Segments:
         self.directory.mkdir(parents=True, exist_ok=True)
         mend(self.directory)
         prune(self.directory, self._total_bytes - self._segment_bytes)
-        return _Segment(self.directory / f"{time.time_ns() // 1_000_000}-{os.getpid()}{SUFFIX}")
+        return _Segment(self.directory / f"{time.time_ns()}-{os.getpid()}{SUFFIX}")
 
 
 class _Segment:

@@ -18,13 +18,15 @@ from calotype.efficiency.meter.account import CURRENT, Account, Clock
 Run = Callable[[Account, int, Callable[..., Any], tuple[Any, ...]], Any]
 """Call something for a request, which was ready to run at that time (`time.perf_counter_ns`)."""
 
+_ATTACHED = "_calotype_meter"
 _SCHEDULING = ("call_soon", "call_later", "call_at")
 
 
 def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
-    """Have what is scheduled from now on run by `run`, if it is a request's. Once attached, this does nothing."""
-    if "call_soon" in vars(loop):
+    """Have what is scheduled from now on run by `run`, if it is a request's. Takes the place of another `run`."""
+    if vars(loop).get(_ATTACHED) is run:
         return
+    detach(loop)
     clock_ns = time.perf_counter_ns
     call_soon, call_later, call_at = loop.call_soon, loop.call_later, loop.call_at
 
@@ -64,12 +66,19 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
         return call_later(delay, run_due, account, due_ns, callback, args, context=context)
 
     # Loops of asyncio end in `call_at`, those of uvloop in `call_later`, and each looks the other up in the instance.
-    vars(loop).update(call_soon=metered_call_soon, call_at=metered_call_at, call_later=metered_call_later)
+    vars(loop).update(
+        {
+            _ATTACHED: run,
+            "call_soon": metered_call_soon,
+            "call_at": metered_call_at,
+            "call_later": metered_call_later,
+        }
+    )
 
 
 def detach(loop: asyncio.AbstractEventLoop) -> None:
     """As before `attach`. What was scheduled meanwhile is still charged."""
-    for name in _SCHEDULING:
+    for name in (_ATTACHED, *_SCHEDULING):
         vars(loop).pop(name, None)
 
 
