@@ -23,7 +23,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
-from calotype.efficiency.dynostats import observation
+from calotype.efficiency.dynostats import django_calls, observation
 from calotype.efficiency.dynostats.asgi import running
 from calotype.efficiency.dynostats.observation import OBSERVED, Observation
 from calotype.efficiency.dynostats.recorder import Recorder, Sampling
@@ -63,6 +63,7 @@ def recorder() -> Recorder:
     key = settings.SECRET_KEY.encode() if settings.SECRET_KEY else b""
     made = Recorder(identity, Segments(told.directory), meter, told.sampling, key)
     meter.install()
+    django_calls.install()
     atexit.register(made.close)
     return made
 
