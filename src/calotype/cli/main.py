@@ -24,6 +24,7 @@ COMMANDS = {
     "up": Entry("calotype.cli.up:up", "Start the site and keep it running."),
     "down": Entry("calotype.cli.down:down", "Stop the site and wait until all of it has ended."),
     "status": Entry("calotype.cli.status:status", "What is running, where, and whether it is healthy."),
+    "doctor": Entry("calotype.cli.doctor:doctor", "What this machine has for a site, and what it lacks."),
     "logs": Entry("calotype.cli.logs:logs", "Print or follow the logs of its processes."),
     "demo": Entry("calotype.cli.demo:demo", "Add people and photos to try a site at size."),
     "load": Entry(
