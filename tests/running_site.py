@@ -92,7 +92,8 @@ def running_site(data: Path, *options: str) -> Iterator[RunningSite]:
 
 def free_port() -> int:
     """A port below those that the system hands out itself, whose successor, a second region's, is free too."""
-    for port in range(21000 + os.getpid() % 5000, 32766):
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in range(21000 + 4000 * (beside % 2) + os.getpid() % 3000, 32766):
         if can_be_bound(port) and can_be_bound(port + 1):
             return port
     raise AssertionError("no two free ports below 32768")

@@ -22,13 +22,16 @@ from calotype.cli.places import checkout
 from calotype.std.errors import CalotypeError
 
 FAST = "not browser and not fault and not bench and not rabbitmq and not cassandra and not s3"
-FAST_PATHS = ("tests/std", "tests/config", "tests/infra", "tests/product", "tests/web")
+FAST_PATHS = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "tests/product", "tests/web")
 """What runs again on the oldest supported Python: without the command line, whose tests start whole sites."""
 
 OLDEST = (3, 12)
 
-PARALLEL = 0
-"""Processes of pytest-xdist; 0: none, since the tests of one run share their PostgreSQL servers."""
+TOGETHER = ("-n", "2", "--dist", "loadgroup")
+"""Two processes share the tests, each with PostgreSQL servers of its own."""
+
+ALONE = "browser or fault or bench"
+"""What watches the clock, or has processes enough of its own, runs after the rest and by itself."""
 
 
 class Counts(NamedTuple):
@@ -72,7 +75,7 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
         compared = bool(arguments) or _provide_baselines()
         checked = no_check or run_checks()
         lacking = _lacking(fetching)
-    full = _pytest(_without(lacking, arguments), report)
+    full = _pytest(_without(lacking, arguments), report) if arguments else _everything(lacking)
     oldest = Ran(True, Counts()) if arguments else _on_oldest_python()
     wanting = [engine.name for engine in lacking] + ([] if compared else ["the benchmarks' baselines"])
     ok = checked and full.ok and oldest.ok and not (required and wanting)
@@ -140,19 +143,32 @@ def _how_to_get(engine: test_engines.Engine) -> str:
     return by_apt + engine.how
 
 
-def _without(lacking: list[test_engines.Engine], arguments: Sequence[str]) -> list[str]:
+def _without(lacking: Sequence[test_engines.Engine], arguments: Sequence[str]) -> list[str]:
     """The arguments of pytest, without the groups whose engines are missing. A `-m` of the caller is kept as it is."""
-    left_out = " and ".join(f"not {marker}" for marker in dict.fromkeys(engine.marker for engine in lacking))
+    left_out = _left_out(lacking)
     if not left_out or any(argument == "-m" or argument.startswith("-m=") for argument in arguments):
         return list(arguments)
-    return ["-m", left_out, *arguments]
+    return ["-m", " and ".join(left_out), *arguments]
+
+
+def _left_out(lacking: Sequence[test_engines.Engine]) -> list[str]:
+    return [f"not {marker}" for marker in dict.fromkeys(engine.marker for engine in lacking)]
+
+
+def _everything(lacking: Sequence[test_engines.Engine]) -> Ran:
+    """In two runs of pytest, each with its summary."""
+    runs = []
+    for processes, marked in ((TOGETHER, f"not ({ALONE})"), ((), f"({ALONE})")):
+        chosen = " and ".join([marked, *_left_out(lacking)])
+        runs.append(_pytest([*processes, "-m", chosen], None))
+    counts = Counts(*(sum(each) for each in zip(*(ran.counts for ran in runs), strict=True)))
+    return Ran(all(ran.ok for ran in runs), counts)
 
 
 def _pytest(arguments: Sequence[str], report: Path | None) -> Ran:
     with tempfile.TemporaryDirectory(prefix="calotype-test-") as scratch:
         report = report or Path(scratch) / "junit.xml"
-        parallel = ["-n", str(PARALLEL)] if PARALLEL else []
-        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *parallel, *arguments]
+        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments]
         ran = subprocess.run(command, cwd=checkout(), env=_environment(), check=False)
         return Ran(ran.returncode == 0, read_counts(report))
 
@@ -189,6 +205,7 @@ def _on_oldest_python() -> Ran:
             "--report",
             str(report),
             "-q",
+            *TOGETHER,
             "-m",
             FAST,
             *FAST_PATHS,
