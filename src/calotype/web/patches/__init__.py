@@ -6,12 +6,12 @@ for: whatever a release of Django repairs there is in force. `calotype bench pat
 
 from calotype.web.patches.addresses import RESOLVE, REVERSE
 from calotype.web.patches.context_locals import LOCALS
+from calotype.web.patches.contexts import CONTEXTS
 from calotype.web.patches.escaping import ESCAPING
 from calotype.web.patches.numbers import NUMBERS
 from calotype.web.patches.patch import Attribute, Code, Patch, apply
 from calotype.web.patches.setting_lookups import SETTINGS
-from calotype.web.patches.variables import CONTAINS, VARIABLES
 
 __all__ = ["PATCHES", "Attribute", "Code", "Patch", "apply"]
 
-PATCHES = (SETTINGS, LOCALS, RESOLVE, REVERSE, ESCAPING, NUMBERS, VARIABLES, CONTAINS)
+PATCHES = (SETTINGS, LOCALS, RESOLVE, REVERSE, ESCAPING, NUMBERS, CONTEXTS)

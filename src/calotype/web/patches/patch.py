@@ -7,7 +7,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol, cast
 
 log = logging.getLogger(__name__)
@@ -18,8 +18,11 @@ ABSENT = object()
 class Place(Protocol):
     """Where something of ours takes the place of something of theirs."""
 
+    theirs: Any
+    ours: Any
+
     @property
-    def replaced(self) -> bool: ...
+    def current(self) -> Any: ...
     def apply(self) -> None: ...
     def undo(self) -> None: ...
 
@@ -27,22 +30,22 @@ class Place(Protocol):
 class Attribute:
     """An attribute of a class or module. For what others look up there, not for what they import by name."""
 
-    def __init__(self, owner: type | ModuleType, name: str, ours: object) -> None:
-        self._owner, self._name, self._ours = owner, name, ours
-        self._theirs = vars(owner).get(name, ABSENT)
-        """ABSENT: it is inherited."""
+    def __init__(self, owner: type | ModuleType, name: str, ours: Any) -> None:
+        self._owner, self._name = owner, name
+        self.theirs, self.ours = self.current, ours
 
     @property
-    def replaced(self) -> bool:
-        return vars(self._owner).get(self._name) is self._ours
+    def current(self) -> Any:
+        """ABSENT: it is inherited."""
+        return vars(self._owner).get(self._name, ABSENT)
 
     def apply(self) -> None:
-        setattr(self._owner, self._name, self._ours)
+        setattr(self._owner, self._name, self.ours)
 
     def undo(self) -> None:
-        if self._theirs is not ABSENT:
-            setattr(self._owner, self._name, self._theirs)
-        elif self.replaced:
+        if self.theirs is not ABSENT:
+            setattr(self._owner, self._name, self.theirs)
+        elif self.current is not ABSENT:
             delattr(self._owner, self._name)
 
 
@@ -54,20 +57,20 @@ class Code:
 
     def __init__(self, function: Callable[..., Any], ours: Callable[..., Any]) -> None:
         self._function = cast(FunctionType, function)
-        self._theirs, self._ours = self._function.__code__, cast(FunctionType, ours).__code__
-        assert self._theirs.co_freevars == self._ours.co_freevars, self._ours.co_freevars
+        self.theirs, self.ours = self.current, cast(FunctionType, ours).__code__
+        assert self.theirs.co_freevars == self.ours.co_freevars, self.ours.co_freevars
         for name, value in inspect.getclosurevars(ours).globals.items():
             assert self._function.__globals__[name] is value, name
 
     @property
-    def replaced(self) -> bool:
-        return self._function.__code__ is self._ours
+    def current(self) -> CodeType:
+        return self._function.__code__
 
     def apply(self) -> None:
-        self._function.__code__ = self._ours
+        self._function.__code__ = self.ours
 
     def undo(self) -> None:
-        self._function.__code__ = self._theirs
+        self._function.__code__ = self.theirs
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Patch:
 
     @property
     def applied(self) -> bool:
-        return all(place.replaced for place in self.places)
+        return all(place.current is place.ours for place in self.places)
 
     def apply(self) -> None:
         for place in self.places:
