@@ -80,13 +80,13 @@ class Pair:
 
 def run(options: Options) -> Report:
     """Make the data if need be; measure the pages in this process, then web servers with several workers."""
-    rounds = 2 if options.quick else ROUNDS
+    rounds, part = (2, 6) if options.quick else (ROUNDS, 1)
     with population.populated(options) as bench:
         population.set_django_up()
         viewers = asyncio.run(feed.viewers_of(bench))[:VIEWERS]
         with stacks.cached(bench, viewers) as site:
             with _no_access_log():
-                pairs = uvloop.run(_measure(bench, site, viewers, rounds))
+                pairs = uvloop.run(_measure(bench, site, viewers, rounds, part))
             memory = workers_memory.measure(bench, site.cookies, quick=options.quick)
         version = asyncio.run(feed.postgres_version(bench))
     packages = ("django", "asgiref", "granian", "uvloop", "asyncpg", "msgspec")
@@ -125,9 +125,9 @@ def together(each: Sequence[Way]) -> Way:
 
 
 async def _measure(
-    bench: BenchSite, site: Cached, viewers: Sequence[int], rounds: int
+    bench: BenchSite, site: Cached, viewers: Sequence[int], rounds: int, part: int
 ) -> dict[tuple[str, str], list[Pair]]:
-    """By page and way; the way "all" is all of them at once."""
+    """By page and way; the way "all" is all of them at once. `part`: of a block, a so-manieth."""
     from calotype.config.wiring import open_site
     from calotype.web.handler import LeanHandler
 
@@ -142,7 +142,7 @@ async def _measure(
                     await ask(path, viewer)
             gc.collect()
             gc.freeze()
-            return await _in_pairs(ask, viewers, [*each, all_of_them], rounds)
+            return await _in_pairs(ask, viewers, [*each, all_of_them], rounds, part)
     finally:
         gc.unfreeze()
         all_of_them.djangos()
@@ -191,7 +191,7 @@ def _asker(handler: Any, cookies: Mapping[int, str]) -> Ask:
 
 
 async def _in_pairs(
-    ask: Ask, viewers: Sequence[int], each: Sequence[Way], rounds: int
+    ask: Ask, viewers: Sequence[int], each: Sequence[Way], rounds: int, part: int
 ) -> dict[tuple[str, str], list[Pair]]:
     chance = random.Random(SEED)
     pairs: dict[tuple[str, str], list[Pair]] = {(page, way.name): [] for page in PATHS for way in each}
@@ -199,7 +199,7 @@ async def _in_pairs(
         for number in range(rounds):
             for page in PATHS:
                 for way in each:
-                    asked = chance.choices(viewers, k=BLOCKS[page])
+                    asked = chance.choices(viewers, k=BLOCKS[page] // part)
                     us = {}
                     for choose in chance.sample((way.ours, way.djangos), 2):
                         choose()

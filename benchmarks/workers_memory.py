@@ -65,7 +65,7 @@ class Memory:
 
 
 def measure(bench: BenchSite, cookies: Mapping[int, str], *, quick: bool) -> list[Row]:
-    requests, counts = (20, WORKERS[:1]) if quick else (REQUESTS, WORKERS)
+    requests, counts = (10, WORKERS[:1]) if quick else (REQUESTS, WORKERS)
     rows = []
     for workers in counts:
         used = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -16,7 +17,8 @@ from django.utils.formats import localize
 from django.utils.html import conditional_escape
 from django.utils.safestring import mark_safe
 
-from calotype.web.patches import PATCHES, Patch, apply
+from calotype.web.patches import PATCHES, Code, Patch, apply, possible
+from calotype.web.patches.patch import Changed
 
 BY_NAME = {patch.name: patch for patch in PATCHES}
 ROUNDS, TIMES = 15, 300
@@ -46,6 +48,29 @@ def test_undo_leaves_everything_as_django_has_it(patch: Patch) -> None:
 def test_a_patch_says_what_it_replaces_and_why_that_is_safe(patch: Patch) -> None:
     assert patch.replaces.startswith(("django.", "asgiref."))
     assert len(inspect.cleandoc(patch.safe_because)) > 50
+
+
+def test_all_patches_are_possible() -> None:
+    names = ["settings", "locals", "resolve", "reverse", "escaping", "numbers", "contexts"]
+    assert list(BY_NAME) == names == list(WORK)
+
+
+def test_a_patch_of_something_that_is_gone_is_left_out(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("asgiref.local._DefaultLocal")
+    monkeypatch.delitem(sys.modules, "calotype.web.patches.context_locals")
+    assert list(possible(("context_locals", "numbers"))) == [BY_NAME["numbers"]]
+    assert "the patches 'context_locals' are left out" in caplog.text
+
+
+def test_code_that_would_mean_something_else_where_it_runs_is_refused() -> None:
+    other = object()
+    with pytest.raises(Changed, match="BY_NAME is something else"):
+        Code(conditional_escape, lambda text: BY_NAME)
+    with pytest.raises(Changed, match="closes over"):
+        Code(conditional_escape, lambda text: other)
+    assert conditional_escape("<") == "&lt;"
 
 
 def test_a_patch_of_something_that_has_changed_is_left_out(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from django.urls import ResolverMatch, URLResolver
+from django.urls.resolvers import RoutePattern
 from django.utils.http import RFC3986_SUBDELIMS, escape_leading_slashes
 from django.utils.translation import get_language
 
@@ -92,6 +93,10 @@ REVERSE = Patch(
 
 
 def resolve(self: URLResolver, path: str) -> ResolverMatch:
+    if isinstance(
+        self.pattern, RoutePattern
+    ):  # of an `include`; the whole path is the root's, which begins with "^/"
+        return _resolve(self, path)
     kept: dict[tuple[str, str | None], ResolverMatch] = vars(self).setdefault("_calotype_routes", {})
     key = (str(path), get_language())
     found = kept.get(key)
@@ -124,3 +129,5 @@ RESOLVE = Patch(
     digest="835edaa00c3e7595",
     places=(Attribute(URLResolver, "resolve", resolve),),
 )
+
+PATCHES = (RESOLVE, REVERSE)

@@ -37,3 +37,5 @@ LOCALS = Patch(
     digest="95712089b95fdd88",
     places=(Attribute(_DefaultLocal, "__getattr__", read),),
 )
+
+PATCHES = (LOCALS,)

@@ -24,3 +24,5 @@ CONTEXTS = Patch(
     digest="fc03d9145ec3cadc",
     places=(Attribute(BaseContext, "__contains__", contains),),
 )
+
+PATCHES = (CONTEXTS,)

@@ -53,3 +53,5 @@ ESCAPING = Patch(
     digest="c23744c996978acf",
     places=(Code(conditional_escape, escaped), Code(escape, _wrapper), Code(mark_safe, _wrapper)),
 )
+
+PATCHES = (ESCAPING,)

@@ -36,3 +36,5 @@ NUMBERS = Patch(
     digest="c21461f4877d718e",
     places=(Attribute(formats, "number_format", number_format),),
 )
+
+PATCHES = (NUMBERS,)

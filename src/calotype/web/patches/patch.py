@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 ABSENT = object()
 
 
+class Changed(Exception):
+    """What a patch was written for is another thing now."""
+
+
 class Place(Protocol):
     """Where something of ours takes the place of something of theirs."""
 
@@ -53,14 +57,17 @@ class Code:
     """What a function does: it stays the object that it is, so that whoever has imported it by name gets ours too.
 
     Our code runs with their module's globals and in their closure: it may use only names that mean the same there.
+    Raises `Changed` if it does not.
     """
 
     def __init__(self, function: Callable[..., Any], ours: Callable[..., Any]) -> None:
         self._function = cast(FunctionType, function)
         self.theirs, self.ours = self.current, cast(FunctionType, ours).__code__
-        assert self.theirs.co_freevars == self.ours.co_freevars, self.ours.co_freevars
+        if self.theirs.co_freevars != self.ours.co_freevars:
+            raise Changed(f"{function} closes over {self.theirs.co_freevars}")
         for name, value in inspect.getclosurevars(ours).globals.items():
-            assert self._function.__globals__[name] is value, name
+            if self._function.__globals__.get(name, ABSENT) is not value:
+                raise Changed(f"{name} is something else for {function}")
 
     @property
     def current(self) -> CodeType:

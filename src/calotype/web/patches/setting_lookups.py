@@ -26,3 +26,5 @@ SETTINGS = Patch(
     digest="0eea82280e9ca61a",
     places=(Attribute(LazySettings, "__getattribute__", object.__getattribute__),),
 )
+
+PATCHES = (SETTINGS,)
