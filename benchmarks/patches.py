@@ -198,6 +198,9 @@ async def _in_pairs(
     with Bar("pairs") as bar:
         for number in range(rounds):
             for page in PATHS:
+                await _cpu_us(
+                    ask, PATHS[page], viewers
+                )  # what this process keeps for a second is there again
                 for way in each:
                     asked = chance.choices(viewers, k=BLOCKS[page] // part)
                     us = {}
