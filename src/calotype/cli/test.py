@@ -28,10 +28,8 @@ FAST_PATHS = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "t
 OLDEST = (3, 12)
 
 TOGETHER = ("-n", "2", "--dist", "loadgroup")
-"""Two processes share the tests, each with PostgreSQL servers of its own."""
-
-ALONE = "browser or fault or bench"
-"""What watches the clock, or has processes enough of its own, runs after the rest and by itself."""
+"""Two processes share the fast tests, each with PostgreSQL servers of its own. Whole sites, killed processes and what watches
+the clock are left to one."""
 
 
 class Counts(NamedTuple):
@@ -75,7 +73,7 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
         compared = bool(arguments) or _provide_baselines()
         checked = no_check or run_checks()
         lacking = _lacking(fetching)
-    full = _pytest(_without(lacking, arguments), report) if arguments else _everything(lacking)
+    full = _pytest(_without(lacking, arguments), report)
     oldest = Ran(True, Counts()) if arguments else _on_oldest_python()
     wanting = [engine.name for engine in lacking] + ([] if compared else ["the benchmarks' baselines"])
     ok = checked and full.ok and oldest.ok and not (required and wanting)
@@ -153,16 +151,6 @@ def _without(lacking: Sequence[test_engines.Engine], arguments: Sequence[str]) -
 
 def _left_out(lacking: Sequence[test_engines.Engine]) -> list[str]:
     return [f"not {marker}" for marker in dict.fromkeys(engine.marker for engine in lacking)]
-
-
-def _everything(lacking: Sequence[test_engines.Engine]) -> Ran:
-    """In two runs of pytest, each with its summary."""
-    runs = []
-    for processes, marked in ((TOGETHER, f"not ({ALONE})"), ((), f"({ALONE})")):
-        chosen = " and ".join([marked, *_left_out(lacking)])
-        runs.append(_pytest([*processes, "-m", chosen], None))
-    counts = Counts(*(sum(each) for each in zip(*(ran.counts for ran in runs), strict=True)))
-    return Ran(all(ran.ok for ran in runs), counts)
 
 
 def _pytest(arguments: Sequence[str], report: Path | None) -> Ran:
