@@ -20,7 +20,7 @@ HERE = Path(os.environ.get("ANY_SITE_DATA", "any-site-data"))
 
 settings.configure(
     ROOT_URLCONF=__name__,
-    SECRET_KEY="not one for a site that others reach",  # noqa: S106
+    SECRET_KEY="not one for a site that others reach",
     ALLOWED_HOSTS=["127.0.0.1", "localhost"],
     MIDDLEWARE=["calotype.efficiency.dynostats.django.Dynostats"],
     DYNOSTATS={"directory": HERE / "dynostats", "release": "example"},
