@@ -50,10 +50,8 @@ CLAIMS = {
     "reverse": HTML,
     "escaping": HTML,
     "numbers": HTML,
-    "contexts": HTML,
     "static files": HTML,
     "locale": JSON,
-    "messages": JSON,
 }
 """Where each saves most, by its name."""
 
@@ -94,21 +92,19 @@ def run(options: Options) -> Report:
 
 
 def ways() -> list[Way]:
-    """The patches, and what is faster by Django's own means: a storage and middleware of ours."""
+    """The patches, and what is faster by Django's own means: a storage and a middleware of ours."""
     from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 
-    from calotype.web.native import Locale, Messages, Native
+    from calotype.web.native import Locale, Native
     from calotype.web.patches import PATCHES, Attribute
     from calotype.web.static_files import StaticFiles
 
     static = Attribute(StaticFiles, "url", ManifestStaticFilesStorage.url)
     locale = Attribute(Locale, "__acall__", Native.__acall__)
-    messages = Attribute(Messages, "__acall__", Native.__acall__)
     return [
         *(Way(patch.name, patch.apply, patch.undo) for patch in PATCHES),
         Way("static files", static.undo, static.apply),
         Way("locale", locale.undo, locale.apply),
-        Way("messages", messages.undo, messages.apply),
     ]
 
 

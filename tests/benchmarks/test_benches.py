@@ -190,9 +190,7 @@ def test_patches(data: Path) -> None:
         assert {f"{page}, {patch.name}, CPU" for patch in PATCHES} < set(costs)
         assert f"{page}, all, CPU" in costs
     claimed = [row.name.split(", ")[1] for row in costs.values() if row.target == 0.99]
-    assert sorted(claimed) == sorted(
-        [patch.name for patch in PATCHES] + ["static files", "locale", "messages"]
-    )
+    assert sorted(claimed) == sorted([patch.name for patch in PATCHES] + ["static files", "locale"])
     memory = [row for row in made.rows if row.unit == "MB"]
     assert {row.baseline for row in memory} == {"granian", "preloaded"}
     shared = next(row for row in memory if row.target == 0.75)

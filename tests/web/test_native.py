@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from django.contrib.messages.storage.cookie import CookieStorage
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.test import RequestFactory, override_settings
 from django.utils import translation
 
 from calotype.web.native import GetResponse, Locale
-from tests.web_fixtures import Someone
 
 LANGUAGES = [("en", "English"), ("fr", "French"), ("pt-br", "Brazilian")]
 
@@ -52,21 +50,3 @@ async def test_the_language_of_a_page_is_the_one_that_django_chooses(
         assert ours.headers.items() == theirs.headers.items()
         assert ours.content == theirs.content
         assert request.LANGUAGE_CODE == theirs_request.LANGUAGE_CODE
-
-
-async def test_a_note_is_kept_until_a_page_shows_it(ann: Someone) -> None:
-    post = await ann.post_one("a caption")
-    await ann.browser.post(f"/p/{post}/edit/", {"caption": "another"})
-    assert "messages" in ann.browser.cookies
-    await ann.browser.get("/api/v1/timelines/home")
-    assert "messages" in ann.browser.cookies
-    assert "Saved." in (await ann.browser.get("/")).text
-    assert not ann.browser.cookies.get("messages")
-    assert "Saved." not in (await ann.browser.get("/")).text
-
-
-async def test_who_shows_no_notes_needs_no_storage(ann: Someone, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[CookieStorage] = []
-    monkeypatch.setattr(CookieStorage, "__init__", lambda self, *_: made.append(self))
-    assert (await ann.browser.get("/api/v1/timelines/home")).status == 200
-    assert made == []

@@ -111,13 +111,7 @@ class Common(Native, CommonMiddleware):
 
 
 class Messages(Native, MessageMiddleware):
-    """One-time notes, kept in a signed cookie. `SiteRequest` makes their storage when a page shows or leaves some."""
-
-    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        response = await cast(GetResponse, self.get_response)(request)
-        if "_messages" in vars(request):
-            return self.process_response(request, cast(HttpResponse, response))
-        return response
+    """One-time notes, kept in a signed cookie."""
 
 
 class Csrf(Native, CsrfViewMiddleware):

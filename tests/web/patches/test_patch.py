@@ -10,7 +10,6 @@ from statistics import median
 
 import pytest
 from django.conf import settings
-from django.template import Context
 from django.urls import resolve, reverse
 from django.utils import translation
 from django.utils.formats import localize
@@ -51,7 +50,7 @@ def test_a_patch_says_what_it_replaces_and_why_that_is_safe(patch: Patch) -> Non
 
 
 def test_all_patches_are_possible() -> None:
-    names = ["settings", "locals", "resolve", "reverse", "escaping", "numbers", "contexts"]
+    names = ["settings", "locals", "resolve", "reverse", "escaping", "numbers"]
     assert list(BY_NAME) == names == list(WORK)
 
 
@@ -84,10 +83,6 @@ def test_a_patch_of_something_that_has_changed_is_left_out(caplog: pytest.LogCap
     assert known.applied
 
 
-CONTEXT = Context({"me": 1})
-for _number in range(6):
-    CONTEXT.push({f"more{_number}": _number})
-
 WORK: dict[str, Callable[[], object]] = {
     "settings": lambda: settings.USE_TZ,
     "locals": translation.get_language,
@@ -95,7 +90,6 @@ WORK: dict[str, Callable[[], object]] = {
     "reverse": lambda: reverse("post", args=[237577825031292942]),
     "escaping": lambda: (conditional_escape("words & words"), mark_safe("<b>")),
     "numbers": lambda: localize(1234),
-    "contexts": lambda: "me" in CONTEXT,
 }
 """What each makes faster."""
 

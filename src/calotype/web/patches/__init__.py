@@ -12,7 +12,7 @@ from calotype.web.patches.patch import Attribute, Changed, Code, Patch, apply
 
 __all__ = ["PATCHES", "Attribute", "Code", "Patch", "apply"]
 
-MODULES = ("setting_lookups", "context_locals", "addresses", "escaping", "numbers", "contexts")
+MODULES = ("setting_lookups", "context_locals", "addresses", "escaping", "numbers")
 
 
 def possible(modules: tuple[str, ...]) -> Iterator[Patch]:
