@@ -127,7 +127,7 @@ def _cells(each: Row) -> list[str]:
         each.unit,
         each.baseline or "",
         "" if each.baseline_value is None else _figure(each.baseline_value),
-        "" if each.ratio is None else f"{each.ratio:.2f}",
+        "" if each.ratio is None else _ratio(each.ratio),
         _bound(each, verdict),
     ]
 
@@ -136,6 +136,11 @@ def _bound(each: Row, verdict: str) -> str:
     if each.limit is not None:
         return f"<= {each.limit:g} {each.unit} {verdict}"
     return "" if each.target is None else f"<= {each.target:g} {verdict}"
+
+
+def _ratio(ratio: float) -> str:
+    """Near 1 a tenth of a percent counts."""
+    return f"{ratio:.3f}" if 0.9 < ratio < 1.1 else f"{ratio:.2f}"
 
 
 def _figure(value: float) -> str:

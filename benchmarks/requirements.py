@@ -15,7 +15,21 @@ from calotype.cli.test_engines import can_install
 from calotype.std.errors import CalotypeError
 
 LOCK = "requirements-bench.lock"
-MODULES = ("rest_framework", "gunicorn", "orjson", "pylibmc", "emcache", "aiomcache", "pymemcache")
+MODULES = (
+    "rest_framework",
+    "gunicorn",
+    "orjson",
+    "pylibmc",
+    "emcache",
+    "aiomcache",
+    "pymemcache",
+    "yappi",
+    "silk",
+    "django_prometheus",
+    "opentelemetry.sdk",
+    "opentelemetry.instrumentation.django",
+    "sentry_sdk",
+)
 PACKAGES = ("memcached", "gcc", "libc6-dev", "libmemcached-dev", "zlib1g-dev")
 """Of Debian: the server, and what uWSGI and pylibmc are compiled with."""
 
@@ -54,7 +68,14 @@ def missing_system() -> list[str]:
 
 def missing_python() -> list[str]:
     invalidate_caches()  # some may have been installed since this process began
-    return [name for name in MODULES if find_spec(name) is None] + ([] if uwsgi() else ["uwsgi"])
+    return [name for name in MODULES if not _installed(name)] + ([] if uwsgi() else ["uwsgi"])
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it is part of
+        return False
 
 
 def uwsgi() -> str | None:

@@ -197,6 +197,49 @@ def test_patches(data: Path) -> None:
     assert 0 < shared.value < (shared.baseline_value or 0)
 
 
+@pytest.mark.skipif(not BASELINES, reason="needs requirements-bench.lock and memcached")
+def test_meter(data: Path) -> None:
+    made = bench("meter", data)
+    pages = {row.name: row for row in made.rows if row.unit == "us/request"}
+    assert set(pages) == {
+        f"{page} page, {way}, CPU" for page in ("feed", "empty") for way in ("without, again", "metered")
+    }
+    assert {name: row.target for name, row in pages.items() if row.target is not None} == {
+        "feed page, metered, CPU": 1.03
+    }
+    steps = [row for row in made.rows if row.name.startswith("a metered step")]
+    assert "a metered step, thread-cpu" in {row.name for row in steps}
+    assert all(row.value > (row.baseline_value or 0) > 0 for row in steps)
+    errors = {(row.name, row.baseline): row for row in made.rows if "attribution error" in row.name}
+    assert {baseline for _, baseline in errors} == {"process delta", "yappi"}
+    of_fifty = errors["attribution error, 50 at once, median", "process delta"]
+    assert of_fifty.value < 20
+    assert (of_fifty.baseline_value or 0) > 1_000, "a delta of the process has all that others burn"
+
+
+@pytest.mark.memcached
+@pytest.mark.skipif(not BASELINES, reason="needs requirements-bench.lock and memcached")
+def test_dynostats(data: Path) -> None:
+    made = bench("dynostats", data)
+    rows = {row.name: row for row in made.rows}
+    for sampling in ("every request", "1 in 10", "1 in 100", "1 in 100, others not metered"):
+        assert rows[f"feed page, {sampling}, CPU"].value > 0
+        assert rows[f"empty page, {sampling}, CPU"].value > 0
+    assert rows["feed page, 1 in 100, others not metered, CPU"].target == 1.005
+    tools = ("dynostats", "django-silk", "opentelemetry", "sentry-sdk", "django-prometheus")
+    for page in ("tuned feed page", "empty view"):
+        assert all(rows[f"{page}, {tool}, CPU"].value > 0 for tool in tools)
+    (told,) = [row for name, row in rows.items() if name.startswith("smallest change told apart")]
+    assert (told.limit, told.unit) == (1, "%")
+    assert [
+        rows[f"a change of {percent}%, difference found"].baseline_value for percent in ("0.5", "1", "2")
+    ] == [
+        0.5,
+        1,
+        2,
+    ]
+
+
 @pytest.mark.memcached
 def test_2011(data: Path) -> None:
     made = bench("2011", data)

@@ -155,6 +155,26 @@ def jobs(as_json: bool, data: Path | None, quick: bool) -> None:
 
 @bench.command()
 @_options
+def meter(as_json: bool, data: Path | None, quick: bool) -> None:
+    """What metering each request costs, and how exactly it charges, beside a delta of the process and yappi.
+
+    On the data of `bench feed`. About three minutes.
+    """
+    _run("meter", as_json, data, quick)
+
+
+@bench.command()
+@_options
+def dynostats(as_json: bool, data: Path | None, quick: bool) -> None:
+    """Recording 1 request in 1, 10 and 100, beside silk, OpenTelemetry, Sentry and Prometheus; the smallest change it tells.
+
+    On the data of `bench feed`. About ten minutes.
+    """
+    _run("dynostats", as_json, data, quick)
+
+
+@bench.command()
+@_options
 def upload(as_json: bool, data: Path | None, quick: bool) -> None:
     """A 12-megapixel JPEG, beside bare Pillow making the same variants."""
     _run("upload", as_json, data, quick)
