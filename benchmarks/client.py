@@ -44,5 +44,11 @@ class Client:
             )
         return content
 
+    @property
+    def local_port(self) -> int:
+        """This end's of the connection, once there is one."""
+        port: int = self._connection.sock.getsockname()[1]
+        return port
+
     def close(self) -> None:
         self._connection.close()

@@ -65,15 +65,14 @@ def started(bench: BenchSite, viewers: Sequence[int]) -> Iterator[list[Stack]]:
 
 
 @contextmanager
-def web(bench: BenchSite, port: int) -> Iterator[int]:
-    """Our web server exactly as `calotype up` runs it, with one worker; its process number."""
-    site = msgspec.structs.replace(
-        bench.site, web=msgspec.structs.replace(bench.site.web, host="127.0.0.1", port=port, workers=1)
-    )
-    spec = site_processes.web(bench.places, site, site_processes.environment(bench.places, site))
+def web(bench: BenchSite, port: int, workers: int = 1, command: Sequence[str] | None = None) -> Iterator[int]:
+    """Our web server exactly as `calotype up` runs it, but for another command if there is one; its process number."""
+    told_web = msgspec.structs.replace(bench.site.web, host="127.0.0.1", port=port, workers=workers)
+    site = msgspec.structs.replace(bench.site, web=told_web)
+    spec = site_processes.web(site, site_processes.environment(bench.places, site))
     ready = processes.answers(port)
     with processes.running(
-        spec.command, bench.places.log("web"), ready, spec.environment, spec.stop_signal
+        command or spec.command, bench.places.log("web"), ready, spec.environment, spec.stop_signal
     ) as pid:
         yield pid
 
@@ -119,23 +118,31 @@ async def build_timelines(site: Site, data: Path, owners: Sequence[int]) -> None
             await build(opened.graph, opened.timelines, owner, kept=site.feed.kept)
 
 
+@dataclass(frozen=True)
+class Cached:
+    """Our site with memcached and the consumers of all logs beside it, as `calotype up` runs them; no web server yet."""
+
+    site: Site
+    cookies: dict[int, str]
+    memcached: int
+    consumers: tuple[int, ...]
+
+
 @contextmanager
-def ours(bench: BenchSite, viewers: Sequence[int], cassandra: Cassandra | None = None) -> Iterator[Stack]:
-    """With memcached and the consumers of all logs beside it, as `calotype up` runs them. `cassandra`: what keeps the
-    timelines."""
-    (port,) = processes.free_ports(1)
+def cached(bench: BenchSite, viewers: Sequence[int], cassandra: Cassandra | None = None) -> Iterator[Cached]:
+    """`cassandra`: what keeps the timelines."""
     cookies = asyncio.run(session_cookies(bench, viewers))
     kept = msgspec.structs.replace(bench.site, cassandra=cassandra)
     asyncio.run(build_timelines(kept, bench.places.data, viewers))
     server = Memcached("memcached-ours", bench.places.run, memory_mb=256)
-    cached = msgspec.structs.replace(kept, regions={"a": Region(memcached=(str(server.socket),))})
-    save(bench.places.data, cached)
-    told = site_processes.environment(bench.places, cached)
+    site = msgspec.structs.replace(kept, regions={"a": Region(memcached=(str(server.socket),))})
+    save(bench.places.data, site)
+    told = site_processes.environment(bench.places, site)
     with ExitStack() as stack:
         log = bench.places.log(server.name)
         memcached = stack.enter_context(processes.running(server.command(), log, server.ready))
         consumers = []
-        for name in cached.logs:
+        for name in site.logs:
             spec = site_processes.invalidator(name, f"invalidator-{name}", told)
             told_how_far = bench.places.invalidator("a", name)
             told_how_far.unlink(missing_ok=True)
@@ -145,9 +152,16 @@ def ours(bench: BenchSite, viewers: Sequence[int], cassandra: Cassandra | None =
                     processes.running(spec.command, log, told_how_far.exists, spec.environment)
                 )
             )
-        pid = stack.enter_context(web(bench, port))
         stack.callback(save, bench.places.data, bench.site)
-        yield Stack(OURS, pid, Client(port), PATH, cookies, (memcached,), tuple(consumers))
+        yield Cached(site, cookies, memcached, tuple(consumers))
+
+
+@contextmanager
+def ours(bench: BenchSite, viewers: Sequence[int], cassandra: Cassandra | None = None) -> Iterator[Stack]:
+    """With one worker. `cassandra`: what keeps the timelines."""
+    (port,) = processes.free_ports(1)
+    with cached(bench, viewers, cassandra) as site, web(bench, port) as pid:
+        yield Stack(OURS, pid, Client(port), PATH, site.cookies, (site.memcached,), site.consumers)
 
 
 @contextmanager

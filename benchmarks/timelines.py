@@ -32,6 +32,9 @@ from calotype.infra.timelines.cassandra.login import nodes_of, secure
 from calotype.infra.timelines.cassandra.session import AT_ONCE, connect
 
 ROUNDS = 5
+TIMES = {"Cassandra": 3, "PostgreSQL": 30}
+"""In a round: the CPU of servers is known in steps of 10 ms, so that a round of theirs should take a good part of a second."""
+
 OWNERS = 1_000
 LENGTH = 800
 PAGE = 20
@@ -124,9 +127,10 @@ async def _engines(
         rows: list[Row] = []
         for name, (timelines, bare, server_cpu_s, driver) in engines.items():
             await _fill(timelines, some, length)
+            times = TIMES[name] if length == LENGTH else 1
             for what, case in (("push", _push(timelines, some)), ("page of 20", _pages(timelines, some))):
                 cases = {name: case, driver: bare[what]}
-                costs = await in_turn(cases, len(some), server_cpu_s, rounds)
+                costs = await in_turn(cases, len(some), server_cpu_s, rounds, times)
                 rows += _rows(name, what, driver, costs)
         return rows
 

@@ -19,6 +19,17 @@ from tests.memcached import RunningMemcached, running_memcached
 from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, root, running
 from tests.versitygw import RunningVersitygw, running_versitygw
 
+ENGINES = ("cassandra", "rabbitmq", "s3")
+"""Markers of what takes long to start: where processes share the tests, one of them has all that need it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where processes share the tests, a file's stay together."""
+    for item in items:
+        engine = next((name for name in ENGINES if item.get_closest_marker(name)), None)
+        item.add_marker(pytest.mark.xdist_group(engine or item.path.name))
+
+
 NewSite = Callable[[Layout], Awaitable[Site]]
 
 

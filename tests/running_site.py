@@ -63,7 +63,7 @@ class RunningSite:
         """The processes that answer requests."""
         web = self.pid(f"web{self.suffix}")
         children = Path(f"/proc/{web}/task/{web}/children").read_text()
-        return [int(pid) for pid in children.split()]
+        return [int(pid) for pid in children.split() if not _tracks_resources(int(pid))]
 
     def wait_until_healthy(self, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
@@ -76,6 +76,14 @@ class RunningSite:
                 pass
             assert time.monotonic() < until, self.calotype("logs", check=False).stdout[-4000:]
             time.sleep(0.1)
+
+
+def _tracks_resources(pid: int) -> bool:
+    """Whether it is multiprocessing's own child, which it has beside those that it spawns."""
+    try:
+        return "resource_tracker" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -92,7 +100,8 @@ def running_site(data: Path, *options: str) -> Iterator[RunningSite]:
 
 def free_port() -> int:
     """A port below those that the system hands out itself, whose successor, a second region's, is free too."""
-    for port in range(21000 + os.getpid() % 5000, 32766):
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in range(21000 + 4000 * (beside % 2) + os.getpid() % 3000, 32766):
         if can_be_bound(port) and can_be_bound(port + 1):
             return port
     raise AssertionError("no two free ports below 32768")

@@ -180,6 +180,26 @@ def test_site(data: Path) -> None:
 
 
 @pytest.mark.memcached
+def test_patches(data: Path) -> None:
+    made = bench("patches", data)
+    costs = {row.name: row for row in made.rows if row.baseline == "django"}
+    assert all(row.value > 0 for row in costs.values())
+    from calotype.web.patches import PATCHES
+
+    for page in ("feed as JSON", "feed as a page"):
+        assert {f"{page}, {patch.name}, CPU" for patch in PATCHES} < set(costs)
+        assert f"{page}, all, CPU" in costs
+    claimed = [row.name.split(", ")[1] for row in costs.values() if row.target == 0.99]
+    assert sorted(claimed) == sorted(
+        [patch.name for patch in PATCHES] + ["static files", "locale", "messages"]
+    )
+    memory = [row for row in made.rows if row.unit == "MB"]
+    assert {row.baseline for row in memory} == {"granian", "preloaded"}
+    shared = next(row for row in memory if row.target == 0.75)
+    assert 0 < shared.value < (shared.baseline_value or 0)
+
+
+@pytest.mark.memcached
 def test_2011(data: Path) -> None:
     made = bench("2011", data)
     rows = {row.name: row for row in made.rows}

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from calotype.cli import site_processes
 from calotype.cli.main import main
-from calotype.cli.places import Places
 from calotype.cli.supervisor import ChildSpec
 from calotype.config.site import Site
 
@@ -88,8 +87,8 @@ def _invalidator(log: str, name: str, told: Mapping[str, str]) -> ChildSpec:
     return _python(name, INVALIDATOR, told, log)
 
 
-def _web(places: Places, site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:
-    return replace(_real_web(places, site, told, name), command=_python(name, WEB, told).command)
+def _web(site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:
+    return replace(_real_web(site, told, name), command=_python(name, WEB, told).command)
 
 
 if __name__ == "__main__":

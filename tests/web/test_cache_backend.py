@@ -109,7 +109,7 @@ def test_bytes_and_back_is_the_same(value: object) -> None:
         (1, 2),
         {1: "a"},
         {"a": {"b"}},
-        [object()],
+        [type],
         1 << 64,
         -(1 << 63) - 1,
         datetime(2026, 1, 1, tzinfo=UTC),

@@ -102,6 +102,13 @@ def site(as_json: bool, data: Path | None, quick: bool) -> None:
     _run("site_mix", as_json, data, quick)
 
 
+@bench.command()
+@_options
+def patches(as_json: bool, data: Path | None, quick: bool) -> None:
+    """What each patch of Django saves of the home feed, and the memory of web workers, on the data of `bench feed`."""
+    _run("patches", as_json, data, quick)
+
+
 @bench.command("2011")
 @_options
 def september_2011(as_json: bool, data: Path | None, quick: bool) -> None:

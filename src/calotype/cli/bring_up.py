@@ -74,7 +74,7 @@ def _invalidators(places: Places, regions: Sequence[RegionHere]) -> list[ChildSp
 
 def _web(places: Places, region: RegionHere) -> ChildSpec:
     told = site_processes.environment(places, region.site, region.name)
-    return site_processes.web(places, region.site, told, f"web{region.suffix}")
+    return site_processes.web(region.site, told, f"web{region.suffix}")
 
 
 async def _start_memcached(supervisor: Supervisor, regions: Sequence[RegionHere], shown: Progress) -> None:

@@ -30,17 +30,11 @@ EMBEDDED = ("pg-1", "pg-2")
 OURSELVES: tuple[str, ...] = (sys.executable, "-P", "-m", "calotype.cli")
 """The command line itself. `-P`: the directory it runs in is not a place to import from."""
 
-STATIC_EXPIRES_S = 365 * 24 * 3600
-"""The names of static files carry a hash of their content."""
-
 COPIED_WITHIN_S = 3600.0
 """A standby is made by copying its primary, however large that is."""
 
 NODES_READY_WITHIN_S = 180.0
 """Three nodes at once on two cores take 15 s; on a machine that is busy, longer."""
-
-WORKERS_END_WITHIN_S = 10
-"""Less than the supervisor's own patience, so that Granian ends its workers itself."""
 
 
 def clusters(places: Places) -> list[Cluster]:
@@ -151,31 +145,15 @@ def worker(queue: str, told: Mapping[str, str]) -> ChildSpec:
     return _child(f"worker-{queue}", [*OURSELVES, "worker", queue], told)
 
 
-def web(places: Places, site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:
+def web(site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:
+    """Its address is in `told` too."""
     address = url_of(site.web)
 
     async def ready() -> bool:
         return (await asyncio.to_thread(probe, address)).ok
 
-    options = {
-        "--interface": "asgi",
-        "--http": "1",
-        "--host": site.web.host,
-        "--port": str(site.web.port),
-        "--workers": str(site.web.workers),
-        "--loop": "uvloop",
-        "--runtime-threads": "1",
-        "--backlog": "2048",
-        "--workers-kill-timeout": str(WORKERS_END_WITHIN_S),
-        "--static-path-route": "/static",
-        "--static-path-mount": str(places.static),
-        "--static-path-expires": str(STATIC_EXPIRES_S),
-    }
-    words = [word for pair in options.items() for word in pair]
-    # The application writes its own access log; a worker that crashes is replaced without closing the port.
-    flags = ["--no-ws", "--no-access-log", "--respawn-failed-workers"]
-    granian = [sys.executable, "-P", "-m", "granian", "calotype.config.asgi:application"]
-    return replace(_child(name, [*granian, *words, *flags], told), ready=ready)
+    command = [sys.executable, "-P", "-m", "calotype.config.server"]
+    return replace(_child(name, command, told), ready=ready)
 
 
 def url_of(web: Web) -> str:

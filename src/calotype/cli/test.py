@@ -24,13 +24,14 @@ from calotype.std.errors import CalotypeError
 FAST = (
     "not browser and not fault and not bench and not rabbitmq and not cassandra and not s3 and not prometheus"
 )
-FAST_PATHS = ("tests/std", "tests/config", "tests/infra", "tests/product", "tests/web")
+FAST_PATHS = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "tests/product", "tests/web")
 """What runs again on the oldest supported Python: without the command line, whose tests start whole sites."""
 
 OLDEST = (3, 12)
 
-PARALLEL = 0
-"""Processes of pytest-xdist; 0: none, since the tests of one run share their PostgreSQL servers."""
+TOGETHER = ("-n", "2", "--dist", "loadgroup")
+"""Two processes share the fast tests, each with PostgreSQL servers of its own. Whole sites, killed processes and what watches
+the clock are left to one."""
 
 
 class Counts(NamedTuple):
@@ -142,19 +143,22 @@ def _how_to_get(engine: test_engines.Engine) -> str:
     return by_apt + engine.how
 
 
-def _without(lacking: list[test_engines.Engine], arguments: Sequence[str]) -> list[str]:
+def _without(lacking: Sequence[test_engines.Engine], arguments: Sequence[str]) -> list[str]:
     """The arguments of pytest, without the groups whose engines are missing. A `-m` of the caller is kept as it is."""
-    left_out = " and ".join(f"not {marker}" for marker in dict.fromkeys(engine.marker for engine in lacking))
+    left_out = _left_out(lacking)
     if not left_out or any(argument == "-m" or argument.startswith("-m=") for argument in arguments):
         return list(arguments)
-    return ["-m", left_out, *arguments]
+    return ["-m", " and ".join(left_out), *arguments]
+
+
+def _left_out(lacking: Sequence[test_engines.Engine]) -> list[str]:
+    return [f"not {marker}" for marker in dict.fromkeys(engine.marker for engine in lacking)]
 
 
 def _pytest(arguments: Sequence[str], report: Path | None) -> Ran:
     with tempfile.TemporaryDirectory(prefix="calotype-test-") as scratch:
         report = report or Path(scratch) / "junit.xml"
-        parallel = ["-n", str(PARALLEL)] if PARALLEL else []
-        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *parallel, *arguments]
+        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *arguments]
         ran = subprocess.run(command, cwd=checkout(), env=_environment(), check=False)
         return Ran(ran.returncode == 0, read_counts(report))
 
@@ -191,6 +195,7 @@ def _on_oldest_python() -> Ran:
             "--report",
             str(report),
             "-q",
+            *TOGETHER,
             "-m",
             FAST,
             *FAST_PATHS,

@@ -14,21 +14,19 @@ import django
 
 django.setup(set_prefix=False)
 
-from django.conf import LazySettings, settings
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from calotype.config.wiring import open_site
 from calotype.efficiency.dynostats import MeteredASGI
 from calotype.efficiency.dynostats.django import recorder
+from calotype.web import patches
 from calotype.web.handler import LeanHandler, Receive, Scope, Send
 from calotype.web.site import Site
 
 ADMIN = "/admin/"
 
-
-# What is looked up in `settings` is an attribute of that object once it was looked up before. Django 6.1 asks at every
-# look-up whether it is a method of its proxy: 0.5 us, forty times a page.
-LazySettings.__getattribute__ = object.__getattribute__  # type: ignore[method-assign]
+patches.apply(patches.PATCHES)
 
 
 class Application:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+from django.conf import settings
+from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.contrib.messages.middleware import MessageMiddleware
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponsePermanentRedirect
 from django.middleware.clickjacking import XFrameOptionsMiddleware
@@ -17,6 +19,8 @@ from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.deprecation import MiddlewareMixin
 
 from calotype.web.request import SiteRequest
@@ -76,7 +80,22 @@ def _security_headers(*, secure: bool) -> dict[str, str]:
 
 
 class Locale(Native, LocaleMiddleware):
-    """The language that the browser asks for."""
+    """The language that the browser asks for.
+
+    Django looks twice a request whether the path begins with the code of a language. That means something only for
+    addresses made by `i18n_patterns`: a site that has some gets all of Django's.
+    """
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        in_paths, _ = is_language_prefix_patterns_used(getattr(request, "urlconf", settings.ROOT_URLCONF))
+        if in_paths:
+            return await super().__acall__(request)
+        translation.activate(translation.get_language_from_request(request))
+        request.LANGUAGE_CODE = translation.get_language()
+        response = await cast(GetResponse, self.get_response)(request)
+        patch_vary_headers(response, ("Accept-Language",))
+        response.headers.setdefault("Content-Language", translation.get_language())
+        return response
 
 
 class Common(Native, CommonMiddleware):
@@ -92,7 +111,13 @@ class Common(Native, CommonMiddleware):
 
 
 class Messages(Native, MessageMiddleware):
-    """One-time notes, kept in a signed cookie."""
+    """One-time notes, kept in a signed cookie. `SiteRequest` makes their storage when a page shows or leaves some."""
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        response = await cast(GetResponse, self.get_response)(request)
+        if "_messages" in vars(request):
+            return self.process_response(request, cast(HttpResponse, response))
+        return response
 
 
 class Csrf(Native, CsrfViewMiddleware):

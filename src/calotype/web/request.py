@@ -6,7 +6,10 @@ import io
 from typing import Any, BinaryIO
 
 from asgiref.sync import sync_to_async
+from django.contrib.messages.storage import default_storage
+from django.contrib.messages.storage.base import BaseStorage
 from django.core.handlers.asgi import ASGIRequest
+from django.utils.functional import cached_property
 
 from calotype.std.errors import CalotypeError
 from calotype.web.site import Site
@@ -29,6 +32,11 @@ class SiteRequest(ASGIRequest):
 
     def __init__(self, scope: dict[str, Any], body_file: BinaryIO | None) -> None:
         super().__init__(scope, body_file or io.BytesIO())
+
+    @cached_property
+    def _messages(self) -> BaseStorage:
+        """Where `django.contrib.messages` looks for its storage."""
+        return default_storage(self)
 
     def take_body(self, body: BinaryIO) -> None:
         """The body, once it has been read."""

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from calotype.efficiency.dynostats import NO_ROUTE, Record, Tick, read
-from tests.running_site import SOURCE
+from tests.running_site import SOURCE, free_port
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "any_django_site.py"
@@ -33,17 +33,6 @@ REQUESTS = 6
 pytestmark = pytest.mark.skipif(
     find_spec("gunicorn") is None or find_spec("uvicorn") is None, reason="needs requirements-bench.lock"
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        for port in range(20_000, 32_000):
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 @contextmanager

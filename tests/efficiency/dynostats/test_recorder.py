@@ -155,3 +155,20 @@ def test_a_clock_that_steps_back_changes_no_duration(monkeypatch: pytest.MonkeyP
     by.tick()
     assert sink.records[0].wall_ns > 0
     assert sink.ticks[0].seconds > 0
+
+
+def test_a_stream_that_goes_on_is_not_slow() -> None:
+    sink = Kept()
+    by = recorder(sink, Sampling(slow_ms=5, one_in=10**9))
+    observed = by.begin("GET")
+    observed.answering(200)
+    time.sleep(0.01)
+    by.end(observed)
+    assert sink.records == []
+    late = by.begin("GET")
+    time.sleep(0.01)
+    late.answering(200)
+    by.end(late)
+    (record,) = sink.records
+    assert record.reason == "slow"
+    assert record.wall_ns >= record.answer_ns >= 10_000_000

@@ -130,8 +130,6 @@ class Assumptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     disk_reads: Annotated[Positive, _stated("/s and disk", "stated; one a blob: Haystack")] = 100.0
     edge_request_us: Annotated[Positive, _stated("us", "stated; Envoy took 80 to 130")] = 100.0
 
-    cassandra_entry_us: Annotated[Positive, _stated("us CPU/entry and copy", "stated: no bench yet")] = 50.0
-    cassandra_page_us: Annotated[Positive, _stated("us CPU/page and copy", "stated: no bench yet")] = 400.0
     cassandra_copies: Annotated[Factor, _stated("", "replication factor, in each region")] = 3.0
     cassandra_asked: Annotated[Factor, _stated("copies", "that answer a read: a quorum")] = 2.0
 

@@ -49,6 +49,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     entry_app_s: float
     entry_postgres_s: float
     entry_wall_s: float
+    cassandra_entry_s: float
+    cassandra_page_s: float
     jobs_a_s: float
     send_job_s: float
     job_latency_p50_s: float
@@ -89,6 +91,8 @@ FIGURES = {
     "entry_app_s": Figure("fanout", f"{_FAN_OUT}, client CPU", "us/entry", _US),
     "entry_postgres_s": Figure("fanout", f"{_FAN_OUT}, PostgreSQL CPU", "us/entry", _US),
     "entry_wall_s": Figure("fanout", f"{_FAN_OUT}, wall", "us/entry", _US),
+    "cassandra_entry_s": Figure("timelines", "Cassandra, push, server CPU", "us/entry", _US),
+    "cassandra_page_s": Figure("timelines", "Cassandra, page of 20, server CPU", "us/page", _US),
     "jobs_a_s": Figure("jobs", "RabbitMQ, one process", "jobs/s", 1),
     "send_job_s": Figure("jobs", "RabbitMQ, send, CPU", "us/call", _US),
     "job_latency_p50_s": Figure("jobs", "RabbitMQ, sent to run, p50", "ms", _MS),

@@ -276,8 +276,8 @@ def _timelines_in_cassandra(demand: Demand, assumptions: Assumptions, loads: Loa
         DATABASE,
         "entries, pages",
         loads.entries + loads.feed_pages,
-        cpu_s=loads.entries * assumptions.cassandra_entry_us * 1e-6 * copies
-        + loads.feed_pages * assumptions.cassandra_page_us * 1e-6 * assumptions.cassandra_asked,
+        cpu_s=loads.entries * costs.cassandra_entry_s * copies
+        + loads.feed_pages * costs.cassandra_page_s * assumptions.cassandra_asked,
         memory_gb=held * assumptions.database_hot_share / GB,
         stored_bytes=held,
         bytes_a_second=(loads.entries * copies + loads.feed_pages * 20 * assumptions.cassandra_asked)

@@ -45,7 +45,7 @@ class MeteredASGI:
         async def observing(message: Message) -> None:
             await send(message)
             if message["type"] == "http.response.start":
-                observed.status = message["status"]
+                observed.answering(message["status"])
             elif message["type"] == "http.response.body":
                 observed.bytes_out += len(message.get("body", b""))
                 if account is not None and not message.get("more_body", False):

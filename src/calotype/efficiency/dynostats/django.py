@@ -106,7 +106,7 @@ class Dynostats:
     def _answered(
         self, observed: Observation, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        observed.status = response.status_code
+        observed.answering(response.status_code)
         length = request.META.get("CONTENT_LENGTH") or ""
         observed.bytes_in = int(length) if length.isdigit() else 0
         if isinstance(response, StreamingHttpResponse):

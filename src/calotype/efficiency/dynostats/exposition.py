@@ -53,10 +53,14 @@ def _refusal(request: HttpRequest, token: str) -> HttpResponse | None:
         said = request.headers.get("Authorization", "")
         if compare_digest(said.encode(), f"Bearer {token}".encode()):
             return None
-        return HttpResponse("metrics_token is needed\n", status=401, headers={"WWW-Authenticate": "Bearer"})
+        return _refused(401, "metrics_token is needed\n", {"WWW-Authenticate": "Bearer"})
     if _is_on_this_machine(request):
         return None
-    return HttpResponse("without a metrics_token, only for clients on this machine\n", status=403)
+    return _refused(403, "without a metrics_token, only for clients on this machine\n", {})
+
+
+def _refused(status: int, why: str, headers: dict[str, str]) -> HttpResponse:
+    return HttpResponse(why, status=status, content_type="text/plain", headers=headers)
 
 
 def _is_on_this_machine(request: HttpRequest) -> bool:

@@ -17,6 +17,7 @@ class Observation:
 
     __slots__ = (
         "account",
+        "answer_ns",
         "at",
         "began_ns",
         "bytes_in",
@@ -39,11 +40,18 @@ class Observation:
         self.began_ns = time.perf_counter_ns()
         self.endpoint = NO_ROUTE
         self.status = 0
+        self.answer_ns = 0
+        """From its beginning to that of its answer; 0 as long as there is none."""
         self.bytes_in = self.bytes_out = 0
         self.error = ""
         self.person: int | str | None = None
         """Who is active. Only ever counted, as one of how many."""
         self.gates: list[str] = []
+
+    def answering(self, status: int) -> None:
+        """Its answer begins."""
+        self.status = status
+        self.answer_ns = time.perf_counter_ns() - self.began_ns
 
 
 OBSERVED: ContextVar[Observation | None] = ContextVar("calotype_observation", default=None)

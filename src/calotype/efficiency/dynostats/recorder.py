@@ -35,7 +35,8 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     one_in: int = 1
     """One in so many; the choice is random, so that no pattern of requests can dodge it."""
     slow_ms: float = 1_000
-    """Slower ones are always recorded, and so are answers of 500 and above, and none at all."""
+    """Whoever waited longer for the beginning of an answer is always recorded, and so are answers of 500 and above, and none
+    at all. How long an answer goes on (a stream) is not slowness."""
     meter: Literal["all", "sampled"] = "all"
     """Whose CPU is measured. `sampled`: the others cost nothing, and errors and slow ones among them have no CPU figures."""
 
@@ -110,7 +111,7 @@ class Recorder:
         wall_ns = figures.wall_ns if figures is not None else time.perf_counter_ns() - observed.began_ns
         failed = observed.status >= 500 or not observed.status
         endpoint = self._counted(observed, figures, wall_ns, failed)
-        slow = wall_ns >= self._slow_ns
+        slow = (observed.answer_ns or wall_ns) >= self._slow_ns
         if observed.sampled or failed or slow:
             reason: Reason = "error" if failed else "slow" if slow else "sampled"
             self._sink.put(self._record(observed, figures, endpoint, wall_ns, reason))
@@ -149,6 +150,7 @@ class Recorder:
             reason=reason,
             weight=float(self.sampling.one_in) if observed.sampled else 0.0,
             wall_ns=wall_ns,
+            answer_ns=observed.answer_ns,
             bytes_in=observed.bytes_in,
             bytes_out=observed.bytes_out,
             gates=tuple(observed.gates),

@@ -28,7 +28,7 @@ class MeteredWSGI:
         observed.bytes_in = int(length) if length.isdigit() else 0
 
         def observing(status: str, *rest: Any) -> Any:
-            observed.status = int(status[:3])
+            observed.answering(int(status[:3]))
             return start_response(status, *rest)
 
         try:
