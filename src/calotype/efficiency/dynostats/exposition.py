@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from hmac import compare_digest
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -67,9 +67,12 @@ def _is_on_this_machine(request: HttpRequest) -> bool:
     if any(request.META.get(header) for header in FORWARDED):
         return False
     try:
-        return ip_address(request.META.get("REMOTE_ADDR") or "").is_loopback
+        address = ip_address(request.META.get("REMOTE_ADDR") or "")
     except ValueError:  # a Unix socket: whoever may open it is a proxy
         return False
+    # An IPv4 client of a socket for both; before Python 3.13 it was no loopback address itself.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def registry(directory: Path, now: float) -> CollectorRegistry:
