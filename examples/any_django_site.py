@@ -31,6 +31,7 @@ from django.core.asgi import get_asgi_application  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 from calotype.efficiency.dynostats import Tick, read  # noqa: E402
+from calotype.efficiency.dynostats.exposition import exposition  # noqa: E402
 
 
 def busy(request: HttpRequest) -> HttpResponse:
@@ -45,7 +46,11 @@ async def patient(request: HttpRequest) -> HttpResponse:
     return HttpResponse("This took 50 ms, and hardly any CPU.\n")
 
 
-urlpatterns = [path("", busy, name="busy"), path("patient/", patient, name="patient")]
+urlpatterns = [
+    path("", busy, name="busy"),
+    path("patient/", patient, name="patient"),
+    path("metrics", exposition, name="metrics"),  # for Prometheus
+]
 wsgi, asgi = get_wsgi_application(), get_asgi_application()
 
 if __name__ == "__main__":

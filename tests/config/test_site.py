@@ -12,6 +12,7 @@ from calotype.config.site import (
     FILE,
     S3,
     ConfigInvalid,
+    Dynostats,
     Region,
     Site,
     Web,
@@ -98,6 +99,22 @@ def test_blobs_live_in_a_directory_or_in_a_bucket(tmp_path: Path) -> None:
 def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigInvalid, match="calotype up"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"one_in": 0}, "one_in of 1 or more"),
+        ({"slow_ms": -1}, "slow_ms of 0 or more"),
+        ({"otlp": "collector:4318"}, "otlp must be the http:// or https:// address"),
+        ({"metrics_token": "short"}, "metrics_token must be 16 or more"),
+    ],
+)
+def test_measuring_that_cannot_be_is_refused(wrong: dict[str, int | str], said: str, tmp_path: Path) -> None:
+    save(tmp_path, msgspec.structs.replace(SITE, dynostats=msgspec.structs.replace(Dynostats(), **wrong)))
+    with pytest.raises(ConfigInvalid, match=said) as caught:
+        load(tmp_path)
+    assert "[dynostats]" in caught.value.message
 
 
 STANDBYS = {"pg-1": "postgresql://b/shards", "sessions": "postgresql://b/sessions"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -290,6 +291,16 @@ async def test_health_names_each_engine(browser: Client) -> None:
             "memcached": "absent",
         },
     }
+
+
+async def test_metrics_are_for_this_machine_alone(browser: Client) -> None:
+    local = replace(browser, address="127.0.0.1")
+    here = await local.get("/metrics", {"accept": "application/openmetrics-text"})
+    assert here.status == 200
+    assert here.headers["content-type"].startswith("application/openmetrics-text")
+    assert "# TYPE dynostats_requests counter" in here.text
+    assert (await local.get("/metrics", {"x-forwarded-for": "192.0.2.1"})).status == 403
+    assert (await browser.get("/metrics")).status == 403
 
 
 async def test_the_application_opens_and_closes_the_site_and_serves_the_admin(web_site: Site) -> None:

@@ -21,7 +21,9 @@ from calotype.cli.log_files import last_lines
 from calotype.cli.places import checkout
 from calotype.std.errors import CalotypeError
 
-FAST = "not browser and not fault and not bench and not rabbitmq and not cassandra and not s3"
+FAST = (
+    "not browser and not fault and not bench and not rabbitmq and not cassandra and not s3 and not prometheus"
+)
 FAST_PATHS = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "tests/product", "tests/web")
 """What runs again on the oldest supported Python: without the command line, whose tests start whole sites."""
 
@@ -55,7 +57,7 @@ class Ran(NamedTuple):
 def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> None:
     """Run `check`, then all tests; the last line says how many passed and failed.
 
-    On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ) are installed first; Cassandra is
+    On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ, Prometheus) are installed first; Cassandra is
     fetched where Java and Maven are, an S3 server built where Go is (two minutes, once, while the checks run). The tests
     of an engine that is still missing are left out, and this says which and how to get it; with
     CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, the fast part runs a second time on Python 3.12 if that is here.

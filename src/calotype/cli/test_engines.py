@@ -64,6 +64,10 @@ def has_rabbitmq() -> bool:
     return binary() is not None
 
 
+def has_prometheus() -> bool:
+    return all(shutil.which(program) for program in ("prometheus", "promtool"))
+
+
 def has_cassandra() -> bool:
     return cassandra.fetched(tools()) and cassandra.java() is not None
 
@@ -88,6 +92,9 @@ ENGINES = (
     Engine("Chromium", "browser", "have `chromium` on PATH", lambda: bool(chromium()), "chromium"),
     Engine("memcached", "memcached", "have `memcached` on PATH", has_memcached, "memcached"),
     Engine("RabbitMQ", "rabbitmq", "have `rabbitmq-server` on PATH", has_rabbitmq, "rabbitmq-server"),
+    Engine(
+        "Prometheus", "prometheus", "have `prometheus` and `promtool` on PATH", has_prometheus, "prometheus"
+    ),
     Engine("Noto fonts", "browser", "install the Noto Sans fonts", has_noto, "fonts-noto-core"),
     Engine(
         "Cassandra",

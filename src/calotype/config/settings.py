@@ -56,6 +56,9 @@ DYNOSTATS = {
         "slow_ms": SITE.dynostats.slow_ms,
         "meter": SITE.dynostats.meter,
     },
+    "metrics_token": SITE.dynostats.metrics_token,
+    "otlp": SITE.dynostats.otlp,
+    "service": "calotype",
 }
 
 # Django's admin under /admin/ keeps the stock handler and the stock middleware.

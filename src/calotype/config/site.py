@@ -59,6 +59,10 @@ class Dynostats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Slower ones are recorded in any case, like errors."""
     meter: Literal["all", "sampled"] = "all"
     """Whose CPU is measured. Of a site that is busy, `sampled`, with one in 100, costs next to nothing."""
+    metrics_token: str = ""
+    """Who has it may read `/metrics`; empty: clients on this machine."""
+    otlp: str = ""
+    """`http://collector:4318` of an OpenTelemetry collector that gets it all too; empty: none does."""
 
 
 class S3(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -226,6 +230,7 @@ def _complaints(site: Site) -> Iterator[str]:
         yield f"logical_shards is {site.logical_shards}; it must be 1 to 8192"
     if site.feed.kept < 100 or site.feed.pulled_from < 0 or site.feed.idle_days < 1:
         yield "[feed] must have kept of 100 or more, pulled_from of 0 or more, and idle_days of 1 or more"
+    yield from (f"[dynostats] {complaint}" for complaint in _complaints_of_dynostats(site.dynostats))
     if site.broker and not re.match(r"amqps?://", site.broker):
         yield f"broker is {site.broker!r}; it must begin with amqp:// or amqps://, or be empty"
     if site.cassandra is not None:
@@ -239,6 +244,16 @@ def _complaints(site: Site) -> Iterator[str]:
     for place, (name, one) in enumerate(site.regions.items()):
         for complaint in _complaints_of_region(site, name, one, first=place == 0):
             yield f"[regions.{name}] {complaint}"
+
+
+def _complaints_of_dynostats(one: Dynostats) -> Iterator[str]:
+    if one.one_in < 1 or one.slow_ms < 0:
+        yield "must have one_in of 1 or more, and slow_ms of 0 or more"
+    if one.otlp or one.metrics_token:
+        # Every command reads this file; 50 ms of imports are for sites that name them.
+        from calotype.efficiency.dynostats.sinks import complaints
+
+        yield from complaints(one.otlp, one.metrics_token)
 
 
 def _complaints_of_cassandra(one: Cassandra) -> Iterator[str]:

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from calotype.config.health import healthz
+from calotype.efficiency.dynostats.exposition import exposition
 from calotype.product.accounts.admin import admin_log_in
 from calotype.web import converters
 
@@ -17,6 +18,7 @@ urlpatterns = [
     path("admin/login/", admin_log_in),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("metrics", exposition, name="metrics"),
     path("", include("calotype.product.feed.urls")),
     path("", include("calotype.product.notifications.urls")),
     path("", include("calotype.product.accounts.urls")),

@@ -100,6 +100,26 @@ def test_each_server_of_django_sites_records_what_requests_cost(server: str, tmp
                 assert record.figures.io_wait_ns > 45e6
 
 
+@pytest.mark.parametrize("server", ["gunicorn, processes", "uvicorn"])
+def test_whichever_worker_is_scraped_has_the_metrics_of_all(server: str, tmp_path: Path) -> None:
+    with served(SERVERS[server], tmp_path) as address:
+        for _ in range(REQUESTS):
+            assert get(f"{address}/") == 200
+        until = time.monotonic() + 30
+        while (seen := scraped(f"{address}/metrics", "busy")) < REQUESTS:
+            assert time.monotonic() < until, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        assert seen == REQUESTS
+
+
+def scraped(url: str, endpoint: str) -> float:
+    """How many requests all workers have counted."""
+    with urllib.request.urlopen(url) as answer:
+        lines = answer.read().decode().splitlines()
+    counter = f'dynostats_requests_total{{endpoint="{endpoint}"'
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(counter))
+
+
 def counted(data: Path) -> Counter[str]:
     counts = Counter[str]()
     for tick in read(data / "dynostats"):

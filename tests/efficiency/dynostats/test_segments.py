@@ -127,6 +127,8 @@ def put(first, count):
     while sink._waiting:
         pass
 put(0, 100)
+while not any(path.stat().st_size for path in Path(sys.argv[1]).iterdir()):
+    pass
 size = max(path.stat().st_size for path in Path(sys.argv[1]).iterdir())
 resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, resource.RLIM_INFINITY))
 put(100, 200)

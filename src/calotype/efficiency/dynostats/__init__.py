@@ -2,8 +2,10 @@
 
 from calotype.efficiency.dynostats.asgi import MeteredASGI
 from calotype.efficiency.dynostats.observation import OBSERVED, Observation, endpoint, gate, person
+from calotype.efficiency.dynostats.prometheus import Prometheus
 from calotype.efficiency.dynostats.recorder import Recorder, Sampling, Sink
 from calotype.efficiency.dynostats.segments import Segments, read
+from calotype.efficiency.dynostats.several import Several
 from calotype.efficiency.dynostats.types import NO_ROUTE, OTHER, Entry, Identity, Record, Tick, Totals
 from calotype.efficiency.dynostats.wsgi import MeteredWSGI
 
@@ -16,10 +18,12 @@ __all__ = [
     "MeteredASGI",
     "MeteredWSGI",
     "Observation",
+    "Prometheus",
     "Record",
     "Recorder",
     "Sampling",
     "Segments",
+    "Several",
     "Sink",
     "Tick",
     "Totals",

@@ -15,63 +15,38 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from functools import cache
 from inspect import iscoroutinefunction, markcoroutinefunction
-from pathlib import Path
 from typing import Any, cast
 
-import msgspec
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from calotype.efficiency.dynostats import django_calls, observation
 from calotype.efficiency.dynostats.asgi import running
 from calotype.efficiency.dynostats.observation import OBSERVED, Observation
-from calotype.efficiency.dynostats.recorder import Recorder, Sampling
-from calotype.efficiency.dynostats.segments import Segments
+from calotype.efficiency.dynostats.recorder import Recorder
+from calotype.efficiency.dynostats.settings import sink, told
 from calotype.efficiency.dynostats.types import Identity
 from calotype.efficiency.dynostats.wsgi import Parts, serving
-from calotype.efficiency.meter import CounterName, Meter, counter
-
-
-class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """`settings.DYNOSTATS`."""
-
-    directory: Path
-    """Where segments are written: one for all workers of a host."""
-    release: str = ""
-    """Of the code: a commit."""
-    region: str = ""
-    sampling: Sampling = Sampling()
-    counter: CounterName | None = None
-    """None: the best there is."""
+from calotype.efficiency.meter import Meter, counter
 
 
 @cache
 def recorder() -> Recorder:
     """Of this site, by its settings. Raises `ImproperlyConfigured`."""
-    try:
-        told = msgspec.convert(getattr(settings, "DYNOSTATS", None), Settings, dec_hook=_path)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise ImproperlyConfigured(f"settings.DYNOSTATS: {error}") from error
+    said = told()
 
     def identity() -> Identity:
         return Identity(
-            release=told.release, host=socket.gethostname(), worker=str(os.getpid()), region=told.region
+            release=said.release, host=socket.gethostname(), worker=str(os.getpid()), region=said.region
         )
 
-    meter = Meter(counter(told.counter))
+    meter = Meter(counter(said.counter))
     key = settings.SECRET_KEY.encode() if settings.SECRET_KEY else b""
-    made = Recorder(identity, Segments(told.directory), meter, told.sampling, key)
+    made = Recorder(identity, sink(said), meter, said.sampling, key)
     meter.install()
     django_calls.install()
     atexit.register(made.close)
     return made
-
-
-def _path(type_: type, value: object) -> object:
-    if type_ is Path and isinstance(value, str | Path):
-        return Path(value)
-    raise NotImplementedError(f"{type_.__name__} from {type(value).__name__}")
 
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]

@@ -48,8 +48,10 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Sink(Protocol):
     """Where records and ticks go. What it cannot take is dropped and counted: nobody waits for it."""
 
-    dropped: int
-    """So far."""
+    @property
+    def dropped(self) -> int:
+        """So far."""
+        ...
 
     def put(self, entry: Entry) -> None:
         """Never waits and never raises."""

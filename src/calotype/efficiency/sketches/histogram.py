@@ -55,6 +55,16 @@ class Histogram(msgspec.Struct):
         return self.total / self.count if self.count else 0.0
 
 
+def bucket_of(value: float) -> int:
+    """Which bucket counts it."""
+    return math.ceil(math.log(value) / _LOG_GAMMA) if value > 1 else 0
+
+
+def upper_bound(bucket: int) -> float:
+    """The largest value that a bucket counts."""
+    return float(_GAMMA**bucket)
+
+
 def merged(histograms: Iterable[Histogram]) -> Histogram:
     """All of them in one."""
     sum_ = Histogram()

@@ -1,0 +1,3 @@
+from tests.django_site import set_up
+
+set_up()
