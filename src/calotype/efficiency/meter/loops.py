@@ -36,6 +36,8 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
             return call_soon(callback, *args, context=context)
         now_ns = clock_ns()
         account.ready(now_ns)
+        if account.probe is not None:
+            callback = account.probe.carried(callback)
         return call_soon(run, account, now_ns, callback, args, context=context)
 
     def run_due(
@@ -51,6 +53,8 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
         account = CURRENT.get() if context is None else context.get(CURRENT)
         if account is None or callback is run_due:
             return call_at(when, callback, *args, context=context)
+        if account.probe is not None:
+            callback = account.probe.carried(callback)
         due_ns = clock_ns() + int((when - loop.time()) * 1e9)
         return call_at(when, run_due, account, due_ns, callback, args, context=context)
 
@@ -60,6 +64,8 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
         account = CURRENT.get() if context is None else context.get(CURRENT)
         if account is None or callback is run_due:
             return call_later(delay, callback, *args, context=context)
+        if account.probe is not None:
+            callback = account.probe.carried(callback)
         due_ns = clock_ns() + int(delay * 1e9)
         return call_later(delay, run_due, account, due_ns, callback, args, context=context)
 
