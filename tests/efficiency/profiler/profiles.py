@@ -11,7 +11,7 @@ from calotype.efficiency.profiler.clocks import Clock, clock_named
 from calotype.efficiency.profiler.profile import Builder, of_tree
 
 MS = 1_000_000
-FREE = Costs(Cost(0, 0), Cost(0, 0))
+FREE = Costs(Cost(0, 0), Cost(0, 0), Cost(0, 0))
 
 type Nested = Mapping[str, tuple[int, int, Nested]]
 """By name of a function: calls, own amount, what it calls."""
@@ -65,15 +65,13 @@ def made(
     builder = Builder()
     top = builder.add(-1, Function("", "(request)", "", 0), 1, 0)
 
-    def add(caller: int, nested: Nested) -> None:
+    waiting = [(top, paths)]
+    while waiting:
+        caller, nested = waiting.pop(0)
         for name, (calls, own, callees) in nested.items():
             module, _, function = name.rpartition(":")
-            add(
-                builder.add(caller, Function(module or "m", function, f"/{module or 'm'}.py", 7), calls, own),
-                callees,
-            )
-
-    add(top, paths)
+            there = Function(module or "m", function, f"/{module or 'm'}.py", 7)
+            waiting.append((builder.add(caller, there, calls, own), callees))
     return Profile(
         endpoint=endpoint,
         release=release,

@@ -9,10 +9,10 @@ keeps all caches warm, and finds a fifth less than there is in a page.
 from __future__ import annotations
 
 import builtins
+import functools
 import types
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from functools import cache
 from random import Random
 from statistics import median
 from types import CodeType, FunctionType
@@ -31,7 +31,7 @@ COROUTINES, RESUMPTIONS = 50, 20
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a call, or of a resumption, in the unit of the clock."""
+    """Of one that begins and ends, in the unit of the clock."""
 
     inner: float
     outer: float
@@ -40,12 +40,14 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Costs:
     call: Cost
-    resumption: Cost
-    """Of a coroutine, whose frame is looked up. A generator's costs as much as a call."""
+    generator: Cost
+    """That goes on."""
+    coroutine: Cost
+    """The same; its frame is looked up."""
 
     def of(self, code: CodeType, calls: int, resumed: int) -> tuple[float, float]:
         """Inner and outer, of so many."""
-        again = self.resumption if code.co_flags & AWAITING else self.call
+        again = self.coroutine if code.co_flags & AWAITING else self.generator
         return (
             calls * self.call.inner + resumed * again.inner,
             calls * self.call.outer + resumed * again.outer,
@@ -55,7 +57,8 @@ class Costs:
 def calibrate(clock: Clock) -> Costs:
     """Raises `ToolTaken`."""
     clock = replace(clock, waits=False)
-    return Costs(_cost(clock, _calling), _cost(clock, _resuming))
+    generating, awaiting = (functools.partial(_resuming, each) for each in (_generating, _awaiting))
+    return Costs(_cost(clock, _calling), _cost(clock, generating), _cost(clock, awaiting))
 
 
 def _cost(clock: Clock, program: Callable[[], None]) -> Cost:
@@ -105,7 +108,7 @@ def _calling() -> None:
         function()
 
 
-@cache
+@functools.cache
 def _functions() -> list[tuple[FunctionType, int]]:
     """Each with how many calls it makes, its own among them. One calls up to three of those made before."""
     chance = Random(1)  # noqa: S311  # the same program each time
@@ -127,19 +130,22 @@ def _template(callees: tuple[FunctionType, ...]) -> None:
         callee()
 
 
-def _resuming() -> None:
-    pausing = [_copy(_pausing, number)() for number in range(COROUTINES)]
+def _resuming(suspended: Callable[[], Generator[None]]) -> None:
+    generators = [_copy(suspended, number)() for number in range(COROUTINES)]
     for _ in range(RESUMPTIONS):
-        for each in pausing:
+        for each in generators:
             each.send(None)
 
 
-def _pausing() -> Generator[None]:
+def _generating() -> Generator[None]:
     while True:
         yield
 
 
-types.coroutine(_pausing)  # marks its code
+@types.coroutine
+def _awaiting() -> Generator[None]:
+    while True:
+        yield
 
 
 def _copy(function: FunctionType | Callable[..., object], number: int, *defaults: object) -> FunctionType:

@@ -21,10 +21,8 @@ class Rule(NamedTuple):
 RULES = (
     Rule("functools", "*"),  # cached_property, partialmethod, singledispatch
     Rule("contextlib", "*"),
-    Rule("*", "*.<locals>.wrapper"),  # what is written around a function with functools.wraps
-    Rule("*", "*.<locals>.wrapped"),
-    Rule("*", "*.<locals>._wrapper*"),
-    Rule("*", "*.<locals>._wrapped*"),
+    Rule("*", "*.<locals>.*wrapper*"),  # what is written around a function with functools.wraps
+    Rule("*", "*.<locals>.*wrapped*"),
     Rule("*", "*.<locals>.inner"),
     Rule("*", "*.<locals>._inner"),
     Rule("django.utils.decorators", "*"),

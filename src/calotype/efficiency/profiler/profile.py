@@ -129,7 +129,12 @@ def of_tree(
         inner, outer = costs.of(code, calls, resumed)
         events += 2 * (calls + resumed)
         calibrated += inner + outer
-        numbers.append(builder.add(-1 if caller < 0 else numbers[caller], _function(code, modules), calls, 0))
+        function = _function(code, modules)
+        numbers.append(
+            builder.add(-1, function, 1, 0)
+            if caller < 0
+            else builder.add(numbers[caller], function, calls, 0)
+        )
         own.append(sum(node.own for node in nodes))
         overheads.append(inner)
         if caller >= 0:

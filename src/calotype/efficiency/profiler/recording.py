@@ -98,7 +98,7 @@ def callbacks(clock: Clock, mine: Mine, tree: Tree) -> Callbacks:
 
     Each reads the clock first and last, and what lies between is nobody's: it takes very different times, as caches
     are. The rest (the interpreter's way here and back, and a reading) hardly varies and is subtracted (`calibration`).
-    The two that run most say again what they could call: a call would be a third of what they cost. Where the stack is
+    They say again what they could call: a call would be a third of what the most frequent ones cost. Where the stack is
     nearly as deep as Python lets it be, they find no room for theirs; such a call is only counted until it ends.
     """
     read, lapse, frame_of = clock.read, clock.lapse, sys._getframe
@@ -145,32 +145,42 @@ def callbacks(clock: Clock, mine: Mine, tree: Tree) -> Callbacks:
         running.since = read()
 
     def gave(code: CodeType, _offset: int, value: object) -> None:
+        now = read()
         running = mine.running
         if running is None:
             return
         before, top = running.since, running.top
         if running.beyond:
             running.beyond -= 1
-            return
-        running.top = top.parent
+        else:
+            running.top = top.parent
         try:
-            charge(running, top, clock)
-            if code.co_flags & AWAITING and type(value).__name__ != GIVEN:
+            passed = now - before
+            if passed > lapse:
+                passed = lapsed(running, clock, now)
+            top.own += passed
+            if code.co_flags & AWAITING and type(value).__name__ != GIVEN and top.code is code:
                 innermost = before != running.suspended_at  # else it awaits the one before
-                suspended.add(frame_of(1), top, running.since if innermost else None)
-                running.suspended_at = running.since
+                suspended.add(frame_of(1), top, now if innermost else None)
+                running.since = running.suspended_at = read()
+                return
         except RecursionError:
             pass
+        running.since = read()
 
     def went_on(code: CodeType, _offset: int, _raised: object = None) -> None:
+        now = read()
         running = mine.running
         if running is None:
             return
         top, node = running.top, None
         try:
-            charge(running, top, clock)
+            passed = now - running.since
+            if passed > lapse:
+                passed = lapsed(running, clock, now)
+            top.own += passed
             if code.co_flags & AWAITING and top.code is not OTHER:
-                node = suspended.pop(frame_of(1), running.since)
+                node = suspended.pop(frame_of(1), now)
                 if node is None and top.hidden:
                     node = tree.below(top, code)
             if node is None:

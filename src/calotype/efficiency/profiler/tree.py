@@ -56,16 +56,19 @@ class Tree:
         """Made if it is not there."""
         if (known := parent.children.get(id(code))) is not None:
             return known
+        if code.co_filename.startswith(OURS):
+            return self._hidden(parent, id(code), code)
         if self._size >= NODES or parent.depth >= DEPTH:
             return parent.children.setdefault(id(OTHER), Node(OTHER, parent))
         self._size += 1
-        return parent.children.setdefault(
-            id(code), Node(code, parent, hidden=code.co_filename.startswith(OURS))
-        )
+        return parent.children.setdefault(id(code), Node(code, parent))
 
     def below(self, parent: Node, code: CodeType) -> Node:
         """As `child`, hidden: what a server resumes below a request."""
-        return parent.children.setdefault(-id(code), Node(code, parent, hidden=True))
+        return self._hidden(parent, -id(code), code)
+
+    def _hidden(self, parent: Node, key: int, code: CodeType) -> Node:
+        return parent.children.setdefault(key, Node(code, parent, hidden=True))
 
     def base(self, place: Node) -> Node:
         """For a thread that continues a place: what it ends there is below that. Each thread has its own, so that no two
