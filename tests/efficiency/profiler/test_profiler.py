@@ -300,8 +300,8 @@ def test_what_is_nested_too_deeply_is_other() -> None:
 
 
 def test_a_profile_is_worth_what_the_request_costs_unprofiled() -> None:
-    """Within a fifth, though recording has made it several times as dear: what that cost is subtracted. The least of
-    each of many: whatever else runs on this machine only adds."""
+    """Within a fifth, though recording has made it several times as dear: what that cost is subtracted. Of many
+    requests the least: whatever else runs on this machine only adds."""
     clock, bare, dearer, probes, costs = clock_named("cpu"), [], [], [], []
     for _ in range(15):
         costs.append(calibrate(clock))
@@ -310,7 +310,7 @@ def test_a_profile_is_worth_what_the_request_costs_unprofiled() -> None:
         probes.append(Probe(clock))
         dearer.append(cpu_ns(lambda: probes[-1].at(None, page, ())))
         probes[-1].close()
-    cost = min(costs, key=lambda each: each.call.inner + each.call.outer)
+    cost = sorted(costs, key=lambda each: each.call.inner + each.call.outer)[len(costs) // 2]
     assert min(dearer) > 2 * min(bare)
     assert min(recorded(probe, cost).amount for probe in probes) == pytest.approx(min(bare), rel=0.2)
 
