@@ -44,6 +44,7 @@ COMMANDS = {
     "capacity": Entry(
         "calotype.cli.capacity.command:capacity", "What a site of any size needs: servers, on paper."
     ),
+    "profile": Entry("calotype.cli.profile:profile", "Where requests spend their CPU, time and memory."),
     "check": Entry("calotype.cli.check:check", "Format, lint, types and import contracts."),
     "test": Entry("calotype.cli.test:test", "Everything that must pass: check, then all tests."),
     "prepare": Entry("calotype.cli.prepare:prepare", "Migrate, collect static files (`up` runs it)."),

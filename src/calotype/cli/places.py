@@ -70,6 +70,11 @@ class Places:
         return Places(self.data / "engines" / name)
 
     @property
+    def profiles(self) -> Path:
+        """Of sampled requests, by whatever process served them."""
+        return self.data / "profiles"
+
+    @property
     def memcached(self) -> Path:
         """Where the sockets of the embedded memcached servers lie."""
         return self.data / "memcached"

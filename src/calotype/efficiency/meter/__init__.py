@@ -1,6 +1,6 @@
 """The CPU of each request, exactly, while requests interleave in one process. See docs/meter.md."""
 
-from calotype.efficiency.meter.account import CURRENT, Account, Calls, Figures, Step, calling
+from calotype.efficiency.meter.account import CURRENT, Account, Calls, Figures, Probe, Step, calling
 from calotype.efficiency.meter.counters import Availability, Counter, CounterName, Unit, available, counter
 from calotype.efficiency.meter.loops import detach
 from calotype.efficiency.meter.meter import Meter
@@ -16,6 +16,7 @@ __all__ = [
     "Figures",
     "Meter",
     "PerfUnavailable",
+    "Probe",
     "Step",
     "Unit",
     "available",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from calotype.efficiency.meter.counters import CounterName, Unit
 
@@ -65,6 +66,25 @@ class Figures:
     """Empty unless it was asked for."""
 
 
+class Probe(Protocol):
+    """Watches what runs for a request, in each thread where something does. It raises nothing of its own."""
+
+    def inside(self, step: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Call what belongs to the request."""
+
+    def outside(self, step: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """Call, in the middle of the request, what belongs to another."""
+
+    def entered(self) -> AbstractContextManager[None]:
+        """As `inside`, for a block."""
+
+    def left(self) -> AbstractContextManager[None]:
+        """As `outside`, for a block."""
+
+    def carried(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """What is given to a loop or a thread here: it continues this place when it is called there."""
+
+
 class Account:
     """Figures of one request while it runs. It belongs to the loop or thread that serves the request; other threads only
     append to `offloads`, which needs no lock."""
@@ -81,6 +101,7 @@ class Account:
         "offloads",
         "peak_rss_kb",
         "pending",
+        "probe",
         "step_began_ns",
         "step_ready_ns",
         "steps",
@@ -100,6 +121,8 @@ class Account:
         self.offloads: list[Offload] = []
         self.calls: dict[str, Calls] = {}
         self.peak_rss_kb = peak_rss_kb()
+        self.probe: Probe | None = None
+        """Set before the request begins, for one that is to be watched."""
         self.timeline: list[Step] | None = [] if timeline else None
         self.answered_cpu: int | None = None
         self.closed = False

@@ -1,6 +1,6 @@
 """An event loop that runs the callbacks of a request for that request.
 
-The loop's three ways to schedule a callback are replaced, in the instance, by ones that look into the callback's context.
+The loop's ways to schedule a callback are replaced, in the instance, by ones that look into the callback's context.
 asyncio and uvloop both take that, and asyncio's tasks and futures schedule themselves through it; no task, coroutine or
 private name is touched.
 """
@@ -19,7 +19,7 @@ Run = Callable[[Account, int, Callable[..., Any], tuple[Any, ...]], Any]
 """Call something for a request, which was ready to run at that time (`time.perf_counter_ns`)."""
 
 _ATTACHED = "_calotype_meter"
-_SCHEDULING = ("call_soon", "call_later", "call_at")
+_SCHEDULING = ("call_soon", "call_later", "call_at", "call_soon_threadsafe")
 
 
 def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
@@ -29,6 +29,7 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
     detach(loop)
     clock_ns = time.perf_counter_ns
     call_soon, call_later, call_at = loop.call_soon, loop.call_later, loop.call_at
+    call_soon_threadsafe = loop.call_soon_threadsafe
 
     def metered_call_soon(
         callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -38,6 +39,8 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
             return call_soon(callback, *args, context=context)
         now_ns = clock_ns()
         account.ready(now_ns)
+        if account.probe is not None:
+            callback = account.probe.carried(callback)
         return call_soon(run, account, now_ns, callback, args, context=context)
 
     def run_due(
@@ -53,6 +56,8 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
         account = CURRENT.get() if context is None else context.get(CURRENT)
         if account is None or callback is run_due:
             return call_at(when, callback, *args, context=context)
+        if account.probe is not None:
+            callback = account.probe.carried(callback)
         due_ns = clock_ns() + int((when - loop.time()) * 1e9)
         return call_at(when, run_due, account, due_ns, callback, args, context=context)
 
@@ -62,8 +67,21 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
         account = CURRENT.get() if context is None else context.get(CURRENT)
         if account is None or callback is run_due:
             return call_later(delay, callback, *args, context=context)
+        if account.probe is not None:
+            callback = account.probe.carried(callback)
         due_ns = clock_ns() + int(delay * 1e9)
         return call_later(delay, run_due, account, due_ns, callback, args, context=context)
+
+    def metered_call_soon_threadsafe(
+        callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        account = CURRENT.get() if context is None else context.get(CURRENT)
+        if account is None:
+            return call_soon_threadsafe(callback, *args, context=context)
+        if account.probe is not None:
+            callback = account.probe.carried(callback)
+        # That it is ready is noted by the thread that the account belongs to.
+        return call_soon_threadsafe(run_due, account, clock_ns(), callback, args, context=context)
 
     # Loops of asyncio end in `call_at`, those of uvloop in `call_later`, and each looks the other up in the instance.
     vars(loop).update(
@@ -72,6 +90,7 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
             "call_soon": metered_call_soon,
             "call_at": metered_call_at,
             "call_later": metered_call_later,
+            "call_soon_threadsafe": metered_call_soon_threadsafe,
         }
     )
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from calotype.efficiency.meter.account import CURRENT, Account, Clock, Figures, Offload, peak_rss_kb
@@ -73,7 +73,8 @@ class Meter:
         clock, token = self._thread.clock, CURRENT.set(account)
         outer = self._switch(clock, account)
         try:
-            yield
+            with _watched(account, outer):
+                yield
         finally:
             self._switch(clock, outer)
             CURRENT.reset(token)
@@ -123,6 +124,10 @@ class Meter:
             began = read()
             if outer is not None:  # a loop inside another's step
                 outer.cpu += began - clock.since
+                if outer.probe is not None and outer is not account:
+                    step, args = outer.probe.outside, (step, args)
+            if account.probe is not None:
+                step, args = account.probe.inside, (step, args)
             clock.account, clock.since = account, began
             account.step_ready_ns, account.step_began_ns = ready_ns, began_ns
             try:
@@ -175,6 +180,8 @@ class Meter:
             account = CURRENT.get()
             if account is None:
                 return submit(executor, function, *args, **named)
+            if account.probe is not None:
+                function = account.probe.carried(function)
             return submit(executor, self._offload, account, function, *args, **named)
 
         return metered
@@ -193,3 +200,9 @@ class Meter:
             else:
                 wall_ns = time.perf_counter_ns() - began_ns
                 account.offloads.append(Offload(cpu, wall_ns, account.answered_cpu is not None))
+
+
+def _watched(account: Account, outer: Account | None) -> AbstractContextManager[None]:
+    if account.probe is not None:
+        return account.probe.entered()
+    return nullcontext() if outer is None or outer.probe is None else outer.probe.left()
