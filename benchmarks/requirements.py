@@ -15,7 +15,17 @@ from calotype.cli.test_engines import can_install
 from calotype.std.errors import CalotypeError
 
 LOCK = "requirements-bench.lock"
-MODULES = ("rest_framework", "gunicorn", "orjson", "pylibmc", "emcache", "aiomcache", "pymemcache")
+MODULES = (
+    "rest_framework",
+    "gunicorn",
+    "orjson",
+    "pylibmc",
+    "emcache",
+    "aiomcache",
+    "pymemcache",
+    "yappi",
+    "pyinstrument",
+)
 PACKAGES = ("memcached", "gcc", "libc6-dev", "libmemcached-dev", "zlib1g-dev")
 """Of Debian: the server, and what uWSGI and pylibmc are compiled with."""
 

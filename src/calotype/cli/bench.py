@@ -148,6 +148,13 @@ def jobs(as_json: bool, data: Path | None, quick: bool) -> None:
 
 @bench.command()
 @_options
+def profiler(as_json: bool, data: Path | None, quick: bool) -> None:
+    """What profiling a request costs and how near it comes, beside cProfile, yappi, pyinstrument and other mechanisms."""
+    _run("profiler", as_json, data, quick)
+
+
+@bench.command()
+@_options
 def upload(as_json: bool, data: Path | None, quick: bool) -> None:
     """A 12-megapixel JPEG, beside bare Pillow making the same variants."""
     _run("upload", as_json, data, quick)
