@@ -29,6 +29,7 @@ MODULES = (
     "opentelemetry.sdk",
     "opentelemetry.instrumentation.django",
     "sentry_sdk",
+    "pyinstrument",
 )
 PACKAGES = ("memcached", "gcc", "libc6-dev", "libmemcached-dev", "zlib1g-dev")
 """Of Debian: the server, and what uWSGI and pylibmc are compiled with."""

@@ -113,6 +113,21 @@ def test_jobs(data: Path) -> None:
     assert all(row.value > 0 for row in made.rows)
 
 
+@pytest.mark.skipif(not BASELINES, reason="needs requirements-bench.lock and memcached")
+def test_profiler(data: Path) -> None:
+    made = bench("profiler", data)
+    by_name = {(row.name, row.baseline): row for row in made.rows}
+    assert by_name["page, calotype by CPU", "yappi by CPU"].target == 1
+    assert by_name["page, calotype by CPU", "cProfile by CPU"].target == 1
+    assert {"bare", "cProfile", "yappi", "pyinstrument", "signal timer"} <= {
+        row.baseline for row in made.rows
+    }
+    bounded = {row.name: row.limit for row in made.rows if row.limit is not None}
+    assert bounded["page, error of calotype by CPU"] == bounded["request of 10 steps, error"] == 20
+    assert by_name["functions of one page that are seen", "cProfile"].value > 50
+    assert all(row.value > 0 for row in made.rows if row.unit == "ms")
+
+
 def test_upload(data: Path) -> None:
     made = bench("upload", data)
     by_name = {(row.name, row.baseline): row for row in made.rows}

@@ -173,6 +173,11 @@ def dynostats(as_json: bool, data: Path | None, quick: bool) -> None:
     _run("dynostats", as_json, data, quick)
 
 
+def profiler(as_json: bool, data: Path | None, quick: bool) -> None:
+    """What profiling a request costs and how near it comes, beside cProfile, yappi, pyinstrument and other mechanisms."""
+    _run("profiler", as_json, data, quick)
+
+
 @bench.command()
 @_options
 def upload(as_json: bool, data: Path | None, quick: bool) -> None:

@@ -24,7 +24,7 @@ import pytest
 from calotype.efficiency.meter import Account, Meter, counter
 from calotype.efficiency.profiler import ClockName, Probe, Profiler, ToolTaken, read, stored
 from calotype.efficiency.profiler import profiler as module
-from calotype.efficiency.profiler.calibration import Cost, calibrate
+from calotype.efficiency.profiler.calibration import Calibration, Cost
 from calotype.efficiency.profiler.clocks import clock_named
 from calotype.efficiency.profiler.tracing import TOOL
 from calotype.efficiency.profiler.tree import DEPTH, NODES
@@ -302,17 +302,19 @@ def test_what_is_nested_too_deeply_is_other() -> None:
 def test_a_profile_is_worth_what_the_request_costs_unprofiled() -> None:
     """Within a fifth, though recording has made it several times as dear: what that cost is subtracted. Of many
     requests the least: whatever else runs on this machine only adds."""
-    clock, bare, dearer, probes, costs = clock_named("cpu"), [], [], [], []
-    for _ in range(15):
-        costs.append(calibrate(clock))
+    clock, bare, dearer, probes = clock_named("cpu"), [], [], []
+    calibration = Calibration(clock)
+    for _ in range(30):
+        calibration.again()
         page()
         bare.append(cpu_ns(page))
         probes.append(Probe(clock))
         dearer.append(cpu_ns(lambda: probes[-1].at(None, page, ())))
         probes[-1].close()
-    cost = sorted(costs, key=lambda each: each.call.inner + each.call.outer)[len(costs) // 2]
     assert min(dearer) > 2 * min(bare)
-    assert min(recorded(probe, cost).amount for probe in probes) == pytest.approx(min(bare), rel=0.2)
+    assert min(recorded(probe, calibration.costs()).amount for probe in probes) == pytest.approx(
+        min(bare), rel=0.2
+    )
 
 
 def cpu_ns(of: Callable[[], object]) -> int:
@@ -325,7 +327,7 @@ def test_no_path_is_charged_less_than_nothing() -> None:
     probe = Probe(clock_named("cpu"))
     probe.at(None, page, ())
     probe.close()
-    costs = calibrate(clock_named("cpu"))
+    costs = Calibration(clock_named("cpu")).costs()
     dear = replace(costs, call=Cost(10 * MS, 10 * MS), generator=Cost(10 * MS, 10 * MS))
     profile = recorded(probe, dear)
     assert profile.amount == 0

@@ -31,6 +31,10 @@ class Thread(threading.local):
         self.run = meter.runner(self.clock)
 
 
+_installed: dict[Meter, Callable[..., Any]] = {}
+"""The one that charges what is done in thread pools, and how they took it before."""
+
+
 class Meter:
     """One a process, as long as it lives."""
 
@@ -41,18 +45,19 @@ class Meter:
         self.after = 0
         """As much of it was used by background work after the application was done with its request."""
         self._thread = Thread(self)
-        self._submit: Callable[..., Any] | None = None
 
     def install(self) -> None:
-        """Charge what requests have done in thread pools, from now on. Again does nothing."""
-        if self._submit is None:
-            self._submit = ThreadPoolExecutor.submit
-            ThreadPoolExecutor.submit = self._metered_submit(self._submit)  # type: ignore[method-assign]  # the one place all go through
+        """Charge what requests have done in thread pools, from now on: takes the place of another meter."""
+        if self in _installed:
+            return
+        for other in list(_installed):
+            other.uninstall()
+        _installed[self] = ThreadPoolExecutor.submit
+        ThreadPoolExecutor.submit = self._metered_submit(ThreadPoolExecutor.submit)  # type: ignore[method-assign]  # the one place all go through
 
     def uninstall(self) -> None:
-        if self._submit is not None:
-            ThreadPoolExecutor.submit = self._submit  # type: ignore[method-assign]  # as it was
-            self._submit = None
+        if (submit := _installed.pop(self, None)) is not None:
+            ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]  # as it was
 
     # A request
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import builtins
 import functools
 import types
-from collections.abc import Callable, Generator
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from statistics import median
@@ -26,7 +27,8 @@ ROUNDS = 9
 FUNCTIONS = 150
 CALLS = 1_000
 COROUTINES, RESUMPTIONS = 50, 20
-"""All of it takes about 30 ms for a clock of time."""
+KEPT = 99
+"""Rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,27 @@ class Costs:
         )
 
 
-def calibrate(clock: Clock) -> Costs:
-    """Raises `ToolTaken`."""
-    clock = replace(clock, waits=False)
-    generating, awaiting = (functools.partial(_resuming, each) for each in (_generating, _awaiting))
-    return Costs(_cost(clock, _calling), _cost(clock, generating), _cost(clock, awaiting))
+class Calibration:
+    """The median of many rounds: one alone is off by a tenth and more on a busy machine."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Raises `ToolTaken`."""
+        self._clock = replace(clock, waits=False)
+        generating, awaiting = (functools.partial(_resuming, each) for each in (_generating, _awaiting))
+        self._programs: list[Callable[[], None]] = [_calling, generating, awaiting]
+        self._rounds: deque[list[Cost]] = deque(maxlen=KEPT)
+        for _ in range(ROUNDS):
+            self.again()
+
+    def again(self) -> None:
+        """One round more, of some 5 ms. Raises `ToolTaken`."""
+        self._rounds.append([_round(self._clock, program) for program in self._programs])
+
+    def costs(self) -> Costs:
+        return Costs(*(_typical(each) for each in zip(*self._rounds, strict=True)))
 
 
-def _cost(clock: Clock, program: Callable[[], None]) -> Cost:
-    rounds = [_round(clock, program) for _ in range(ROUNDS)]
+def _typical(rounds: Sequence[Cost]) -> Cost:
     return Cost(median(each.inner for each in rounds), median(each.outer for each in rounds))
 
 
@@ -88,9 +102,10 @@ def _times(node: Node) -> int:
 def _bare(clock: Clock, program: Callable[[], None]) -> int:
     ends = clock.begin()
     try:
-        before = clock.read()
+        read = clock.used or clock.read
+        before = read()
         program()
-        return clock.read() - before
+        return read() - before
     finally:
         if ends:
             clock.end()
@@ -124,8 +139,8 @@ def _functions() -> list[tuple[FunctionType, int]]:
 
 def _template(callees: tuple[FunctionType, ...]) -> None:
     """Some work of the usual kind: what it needs of the caches, recording takes from it."""
-    words = {"callees": f"{len(callees)} callees".split()}
-    assert words["callees"]
+    words = {"callees": callees, "count": len(callees)}
+    assert words["callees"] is callees
     for callee in callees:
         callee()
 

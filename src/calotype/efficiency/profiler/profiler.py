@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 from random import Random
 
-from calotype.efficiency.profiler.calibration import Costs, calibrate
+from calotype.efficiency.profiler.calibration import Calibration
 from calotype.efficiency.profiler.clocks import ClockName, clock_named
 from calotype.efficiency.profiler.probe import Probe, ToolTaken
 from calotype.efficiency.profiler.profile import of_tree
@@ -32,7 +33,7 @@ class Profiler:
         self._writer = Writer(directory)
         self._chance = Random()  # noqa: S311  # which request: no secret
         self._active: Probe | None = None
-        self._costs: Costs | None = None
+        self._calibration: Calibration | None = None
         self._told = False
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
@@ -40,7 +41,7 @@ class Profiler:
     def probe(self) -> Probe | None:
         """For the account of a request that begins now. None: not this one, which costs next to nothing.
 
-        The first one of a process measures what recording costs: some 50 ms.
+        The first one of a process measures what recording costs: some 50 ms of CPU.
         """
         if self._chance.random() * self._one_in >= 1 or not self._lock.acquire(blocking=False):
             return None
@@ -55,19 +56,21 @@ class Profiler:
     def store(self, endpoint: str, probe: Probe) -> bool:
         """End it and add it to what this process has stored of that endpoint. Whether that is written.
 
-        Takes milliseconds of CPU, so not before the answer is sent; it can be called in another thread.
+        Takes some 10 ms of CPU, half of it to measure again what recording costs. So not before the answer is sent; it
+        may be called in another thread.
         """
         tree = probe.close()
-        costs = self._costs
-        if costs is None or probe.process != os.getpid():  # its parent's
+        if (calibration := self._calibration) is None or probe.process != os.getpid():  # its parent's
             return False
+        with self._storing, contextlib.suppress(ToolTaken):  # by the next one
+            calibration.again()
         one = of_tree(
             tree,
             endpoint=endpoint[:NAME],
             release=self._release,
             clock=self._clock.name,
             unit=self._clock.unit,
-            costs=costs,
+            costs=calibration.costs(),
         )
         try:
             with self._storing:
@@ -87,8 +90,8 @@ class Profiler:
             if time.monotonic() - active.began_s < PROBE_S:
                 return None
             active.close()
-        if self._costs is None:
-            self._costs = calibrate(self._clock)
+        if self._calibration is None:
+            self._calibration = Calibration(self._clock)
         self._active = Probe(self._clock)
         return self._active
 
