@@ -72,7 +72,7 @@ class Places:
     @property
     def profiles(self) -> Path:
         """Of sampled requests, by whatever process served them."""
-        return self.data / "profiles"
+        return self.data / "dynostats" / "profiles"
 
     @property
     def memcached(self) -> Path:

@@ -51,6 +51,7 @@ DYNOSTATS = {
     "directory": DATA / "dynostats",
     "release": release(),
     "region": region_name(SITE),
+    "profile_one_in": SITE.dynostats.profile_one_in,
     "sampling": {
         "one_in": SITE.dynostats.one_in,
         "slow_ms": SITE.dynostats.slow_ms,

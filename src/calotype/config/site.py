@@ -63,6 +63,8 @@ class Dynostats(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who has it may read `/metrics`; empty: clients on this machine."""
     otlp: str = ""
     """`http://collector:4318` of an OpenTelemetry collector that gets it all too; empty: none does."""
+    profile_one_in: int = 1_000
+    """One of so many requests is profiled (`calotype profile`); 0: none is."""
 
 
 class S3(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

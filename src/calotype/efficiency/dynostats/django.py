@@ -24,7 +24,7 @@ from calotype.efficiency.dynostats import django_calls, observation
 from calotype.efficiency.dynostats.asgi import running
 from calotype.efficiency.dynostats.observation import OBSERVED, Observation
 from calotype.efficiency.dynostats.recorder import Recorder
-from calotype.efficiency.dynostats.settings import sink, told
+from calotype.efficiency.dynostats.settings import profiler, sink, told
 from calotype.efficiency.dynostats.types import Identity
 from calotype.efficiency.dynostats.wsgi import Parts, serving
 from calotype.efficiency.meter import Meter, counter
@@ -42,7 +42,7 @@ def recorder() -> Recorder:
 
     meter = Meter(counter(said.counter))
     key = settings.SECRET_KEY.encode() if settings.SECRET_KEY else b""
-    made = Recorder(identity, sink(said), meter, said.sampling, key)
+    made = Recorder(identity, sink(said), meter, said.sampling, key, profiler(said))
     meter.install()
     django_calls.install()
     atexit.register(made.close)

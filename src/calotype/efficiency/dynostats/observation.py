@@ -7,6 +7,7 @@ from contextvars import ContextVar
 
 from calotype.efficiency.dynostats.types import NO_ROUTE
 from calotype.efficiency.meter import Account
+from calotype.efficiency.profiler import Probe
 
 GATES = 50
 """As many are noted of one request."""
@@ -27,6 +28,7 @@ class Observation:
         "gates",
         "method",
         "person",
+        "probe",
         "sampled",
         "status",
     )
@@ -47,6 +49,8 @@ class Observation:
         self.person: int | str | None = None
         """Who is active. Only ever counted, as one of how many."""
         self.gates: list[str] = []
+        self.probe: Probe | None = None
+        """It is profiled."""
 
     def answering(self, status: int) -> None:
         """Its answer begins."""

@@ -6,6 +6,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, Protocol
@@ -24,6 +25,7 @@ from calotype.efficiency.dynostats.types import (
     Totals,
 )
 from calotype.efficiency.meter import Account, Figures, Meter
+from calotype.efficiency.profiler import Probe, Profiler
 from calotype.efficiency.sketches import HyperLogLog
 
 TICK_S = 5.0
@@ -72,10 +74,12 @@ class Recorder:
         meter: Meter,
         sampling: Sampling,
         people_key: bytes = b"",
+        profiler: Profiler | None = None,
     ) -> None:
         """`identity` is asked in the process that serves. `people_key`: who does not have it cannot tell who was counted."""
         self.meter, self.sampling = meter, sampling
         self._identity, self._sink, self._people_key = identity, sink, people_key[:64]
+        self._profiler = profiler
         self._share = 1 / sampling.one_in
         self._slow_ns = int(sampling.slow_ms * 1e6)
         self._begin()
@@ -93,6 +97,7 @@ class Recorder:
         self._known: set[str] = set()
         self._ticker: threading.Thread | None = None
         self._closing = threading.Event()
+        self._profiled: deque[tuple[str, Probe]] = deque()
 
     # Requests
 
@@ -102,7 +107,10 @@ class Recorder:
         metered = sampled or self.sampling.meter == "all"
         if self._ticker is None:
             self._start()
-        return Observation(method, sampled, Account(timeline=sampled) if metered else None)
+        observed = Observation(method, sampled, Account(timeline=sampled) if metered else None)
+        if self._profiler is not None and observed.account is not None:
+            observed.account.probe = observed.probe = self._profiler.probe()
+        return observed
 
     def end(self, observed: Observation) -> None:
         """It has been answered, or never will be."""
@@ -110,7 +118,11 @@ class Recorder:
         figures = self.meter.close(account) if account is not None else None
         wall_ns = figures.wall_ns if figures is not None else time.perf_counter_ns() - observed.began_ns
         failed = observed.status >= 500 or not observed.status
-        endpoint = self._counted(observed, figures, wall_ns, failed)
+        probe = observed.probe
+        endpoint = self._counted(observed, figures if probe is None else None, wall_ns, failed)
+        if probe is not None:
+            probe.close()
+            self._profiled.append((endpoint, probe))
         slow = (observed.answer_ns or wall_ns) >= self._slow_ns
         if observed.sampled or failed or slow:
             reason: Reason = "error" if failed else "slow" if slow else "sampled"
@@ -151,6 +163,7 @@ class Recorder:
             weight=float(self.sampling.one_in) if observed.sampled else 0.0,
             wall_ns=wall_ns,
             answer_ns=observed.answer_ns,
+            profiled=observed.probe is not None,
             bytes_in=observed.bytes_in,
             bytes_out=observed.bytes_out,
             gates=tuple(observed.gates),
@@ -173,6 +186,8 @@ class Recorder:
 
     def tick(self) -> None:
         """Put down what was done since the last time."""
+        while self._profiler is not None and self._profiled:
+            self._profiler.store(*self._profiled.popleft())
         now, process_cpu_ns = time.monotonic(), time.process_time_ns()
         meter, dropped = self.meter, self._sink.dropped
         with self._lock:

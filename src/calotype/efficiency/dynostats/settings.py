@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from calotype.efficiency.dynostats.recorder import Sampling, Sink
 from calotype.efficiency.dynostats.sinks import SinkUnavailable, complaints, made
 from calotype.efficiency.meter import CounterName
+from calotype.efficiency.profiler import ClockName, Profiler
 
 
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -23,6 +24,9 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     sampling: Sampling = Sampling()
     counter: CounterName | None = None
     """None: the best there is."""
+    profile_one_in: int = 0
+    """One of so many requests is profiled, into `directory`/profiles; 0: none is."""
+    profile_clock: ClockName = "cpu"
     segments: bool = True
     """Whether records and ticks are written to segments."""
     prometheus: bool = True
@@ -35,6 +39,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The name of this site there; empty: what the variable `OTEL_SERVICE_NAME` says."""
 
     def __post_init__(self) -> None:
+        if self.profile_one_in < 0:
+            raise ValueError("profile_one_in is at least 0")
         for complaint in complaints(self.otlp, self.metrics_token):
             raise ValueError(complaint)
 
@@ -66,3 +72,9 @@ def sink(said: Settings) -> Sink:
         )
     except SinkUnavailable as error:
         raise ImproperlyConfigured(f"settings.DYNOSTATS: {error}") from error
+
+
+def profiler(said: Settings) -> Profiler | None:
+    if not said.profile_one_in:
+        return None
+    return Profiler(said.directory / "profiles", said.release, said.profile_clock, one_in=said.profile_one_in)

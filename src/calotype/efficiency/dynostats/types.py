@@ -49,6 +49,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag="request", tag_field
     bytes_in: int
     bytes_out: int
     gates: tuple[str, ...] = ()
+    profiled: bool = False
+    """It was slower and dearer for that, so its CPU is in no tick."""
     answer_ns: int = 0
     """Until its answer began; 0: it never did."""
     error: str = ""
