@@ -220,7 +220,7 @@ def _cprofile(page: Page, profile: cProfile.Profile, counts_cpu: bool = False) -
 
 
 def _yappi(page: Page, clock: str) -> Seen:
-    import yappi  # type: ignore[import-untyped]  # it has none
+    import yappi
 
     yappi.set_clock_type(clock)
     yappi.start(builtins=False, profile_threads=False)

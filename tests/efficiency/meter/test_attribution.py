@@ -16,7 +16,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from calotype.efficiency.meter import CURRENT, Account, CounterName, Figures, Meter, counter, detach
 
 MS = 1_000_000
-WAY_MS = 20
+WAY_MS = 40
 """Burnt by each way: much against what asyncio itself needs for it, which is the request's too."""
 ERROR = 0.05
 ERROR_NS = 100_000
@@ -67,15 +67,15 @@ async def wrapped(serve: Callable[[], Awaitable[None]]) -> None:
 
 async def in_steps() -> None:
     for _ in range(4):
-        burn(5)
+        burn(10)
         await asyncio.sleep(0)
 
 
 async def in_children() -> None:
     async def child() -> None:
-        burn(5)
+        burn(10)
         await asyncio.sleep(0.001)
-        burn(5)
+        burn(10)
 
     await asyncio.gather(child(), child())
 
@@ -83,8 +83,8 @@ async def in_children() -> None:
 async def in_a_group_of_groups() -> None:
     async def child() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(in_one_step(5))
-            await in_one_step(5)
+            group.create_task(in_one_step(10))
+            await in_one_step(10)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(child())
@@ -97,9 +97,9 @@ async def in_one_step(ms: float = WAY_MS) -> None:
 
 async def in_eager_tasks() -> None:
     loop = asyncio.get_running_loop()
-    burn(5)
-    tasks = [asyncio.Task(in_steps_of(5, 2.5), loop=loop, eager_start=True) for _ in range(2)]
-    burn(5)
+    burn(10)
+    tasks = [asyncio.Task(in_steps_of(10, 5), loop=loop, eager_start=True) for _ in range(2)]
+    burn(10)
     await asyncio.gather(*tasks)
 
 
@@ -112,12 +112,12 @@ async def in_steps_of(first: float, second: float) -> None:
 async def in_an_async_generator() -> None:
     async def pieces() -> AsyncIterator[int]:
         for piece in range(4):
-            burn(2.5)
+            burn(5)
             yield piece
             await asyncio.sleep(0)
 
     async for _ in pieces():
-        burn(2.5)
+        burn(5)
 
 
 async def in_a_thread() -> None:
@@ -130,7 +130,7 @@ async def in_an_executor() -> None:
 
 async def in_an_executor_of_its_own() -> None:
     with ThreadPoolExecutor(2) as pool:
-        await asyncio.gather(*(asyncio.wrap_future(pool.submit(burn, 10)) for _ in range(2)))
+        await asyncio.gather(*(asyncio.wrap_future(pool.submit(burn, 20)) for _ in range(2)))
 
 
 async def in_synchronous_code() -> None:
@@ -139,20 +139,20 @@ async def in_synchronous_code() -> None:
 
 async def in_coroutines_of_synchronous_code() -> None:
     def synchronous() -> None:
-        burn(5)
-        async_to_sync(in_one_step)(10)
-        burn(5)
+        burn(10)
+        async_to_sync(in_one_step)(20)
+        burn(10)
 
     await sync_to_async(synchronous)()
 
 
 async def in_callbacks() -> None:
     loop = asyncio.get_running_loop()
-    loop.call_soon(burn, 5)
-    loop.call_later(0.001, burn, 5)
-    loop.call_at(loop.time() + 0.002, burn, 5)
+    loop.call_soon(burn, 10)
+    loop.call_later(0.001, burn, 10)
+    loop.call_at(loop.time() + 0.002, burn, 10)
     future = loop.create_future()
-    future.add_done_callback(lambda _: burn(5))
+    future.add_done_callback(lambda _: burn(10))
     loop.call_later(0.003, future.set_result, None)
     await future
     await asyncio.sleep(0)
@@ -161,10 +161,10 @@ async def in_callbacks() -> None:
 async def in_what_was_cancelled() -> None:
     async def child() -> None:
         try:
-            burn(10)
+            burn(20)
             await asyncio.sleep(60)
         finally:
-            burn(10)
+            burn(20)
 
     task = asyncio.create_task(child())
     await asyncio.sleep(0.001)
@@ -331,7 +331,7 @@ def test_a_timeline_has_the_steps_in_their_order(meter: Meter, runner: asyncio.R
     figures = runner.run(one())
     assert figures.steps == len(figures.timeline) == 5, figures.timeline
     for step in figures.timeline[:4]:
-        assert_close(step.cpu, 5 * MS)
+        assert_close(step.cpu, 10 * MS)
     for step, following in zip(figures.timeline, figures.timeline[1:], strict=False):
         assert step.queued_ns <= step.began_ns < step.ended_ns <= following.began_ns
 
@@ -349,13 +349,13 @@ def test_threads_of_synchronous_servers_are_charged(meter: Meter) -> None:
         burn(5)
         figures.append(meter.close(account))
 
-    threads = [threading.Thread(target=serve, args=(60 * n,)) for n in range(1, 4)]
+    threads = [threading.Thread(target=serve, args=(100 * n,)) for n in range(1, 4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     for n, one in enumerate(sorted(figures, key=lambda one: one.cpu), 1):
-        assert_close(one.cpu, 60 * n * MS)
+        assert_close(one.cpu, 100 * n * MS)
 
 
 def test_a_loop_is_charged_by_the_meter_that_came_last(meter: Meter, runner: asyncio.Runner) -> None:

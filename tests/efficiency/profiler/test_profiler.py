@@ -300,7 +300,7 @@ def test_what_is_nested_too_deeply_is_other() -> None:
 
 
 def test_a_profile_is_worth_what_the_request_costs_unprofiled() -> None:
-    """Within a fifth, though recording has made it several times as dear: what that cost is subtracted. Of many
+    """Within a fifth, though recording has made it half as dear again and more: what that cost is subtracted. Of many
     requests the least: whatever else runs on this machine only adds."""
     clock, bare, dearer, probes = clock_named("cpu"), [], [], []
     calibration = Calibration(clock)
@@ -311,7 +311,7 @@ def test_a_profile_is_worth_what_the_request_costs_unprofiled() -> None:
         probes.append(Probe(clock))
         dearer.append(cpu_ns(lambda: probes[-1].at(None, page, ())))
         probes[-1].close()
-    assert min(dearer) > 2 * min(bare)
+    assert min(dearer) > 1.5 * min(bare)
     assert min(recorded(probe, calibration.costs()).amount for probe in probes) == pytest.approx(
         min(bare), rel=0.2
     )
