@@ -164,10 +164,10 @@ def segments(directory: Path) -> list[Path]:
 
 def whole_frames(data: bytes) -> Iterator[bytes]:
     """Up to the first that is torn or damaged."""
-    at = 0
+    at, view = 0, memoryview(data)  # slices of which are not copied: a segment has thousands of frames
     while at < len(data):
         try:
-            size = zstd.get_frame_size(data[at:])
+            size = zstd.get_frame_size(view[at:])
         except zstd.ZstdError:
             return
         yield data[at : at + size]
