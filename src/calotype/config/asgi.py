@@ -1,4 +1,4 @@
-"""The ASGI application: the lean handler for the site, Django's stock handler for its admin."""
+"""The ASGI application: the lean handler for the site, Django's stock handler for what staff see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from calotype.web import patches
 from calotype.web.handler import LeanHandler, Receive, Scope, Send
 from calotype.web.site import Site
 
-ADMIN = "/admin/"
+FOR_STAFF = ("/admin/", "/ops/")
+"""Synchronous views: the stock handler gives each a thread."""
 
 patches.apply(patches.PATCHES)
 
@@ -33,15 +34,15 @@ class Application:
     """Opens the site when the server starts its loop, closes it when the server stops."""
 
     def __init__(self) -> None:
-        self._admin = get_asgi_application()
+        self._stock = get_asgi_application()
         self._lean: LeanHandler | None = None
         self._site: AbstractAsyncContextManager[Site] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith(ADMIN):
-            await self._admin(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(FOR_STAFF):
+            await self._stock(scope, receive, send)
         else:
             assert self._lean is not None, "the server does not speak the lifespan protocol"
             await self._lean(scope, receive, send)

@@ -26,6 +26,7 @@ ROOT_URLCONF = "calotype.config.urls"
 INSTALLED_APPS = [
     "calotype.product.accounts.apps.AccountsConfig",
     "calotype.web.apps.WebConfig",
+    "calotype.efficiency.console",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -62,7 +63,7 @@ DYNOSTATS = {
     "service": "calotype",
 }
 
-# Django's admin under /admin/ keeps the stock handler and the stock middleware.
+# Django's admin under /admin/ and the console under /ops/ have the stock handler and the stock middleware.
 MIDDLEWARE = [
     "calotype.efficiency.dynostats.django.Dynostats",
     "django.middleware.security.SecurityMiddleware",

@@ -17,6 +17,7 @@ handler404 = "calotype.web.errors.not_found"
 urlpatterns = [
     path("admin/login/", admin_log_in),
     path("admin/", admin.site.urls),
+    path("ops/", include("calotype.efficiency.console.urls")),
     path("healthz", healthz, name="healthz"),
     path("metrics", exposition, name="metrics"),
     path("", include("calotype.product.feed.urls")),
