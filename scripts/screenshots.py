@@ -1,5 +1,6 @@
-"""Take the pictures of docs/screenshots: four pages, two themes, two widths, from a running demo site.
+"""Take the pictures of docs/screenshots: six pages, two themes, two widths, from a running demo site.
 
+    ./calotype admin jan && ./calotype load --seconds 60
     python scripts/screenshots.py http://127.0.0.1:8000
 
 Needs the development packages and a Chromium (`--chromium` says where). Each picture is reduced to 256 colours; one
@@ -88,6 +89,8 @@ def _addresses(page: Page, site: str) -> dict[str, str]:
         "profile": max((f"{site}{author}" for author in authors), key=lambda url: _posts_at(page, url)),
         "photo": f"{site}/p/{several}/",
         "upload": f"{site}/new/",
+        "ops": f"{site}/ops/",
+        "profiles": f"{site}/ops/profiles/?endpoint=home",
     }
 
 
