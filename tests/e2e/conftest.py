@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from calotype.cli import test_engines
 from tests.running_site import RunningSite, running_site
@@ -46,21 +47,44 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def log_in(page: Page) -> None:
+    """As Jan of the demo, through the form."""
+    page.goto("/log-in/")
+    page.get_by_label("User name or e-mail").fill("jan")
+    page.get_by_label("Password").fill("contemplative")
+    page.get_by_role("button", name=re.compile("log in", re.I)).click()
+    expect(page).to_have_url(re.compile(r":\d+/$"))
+
+
+@pytest.fixture(scope="module")
+def session_of_jan(chromium: Browser, site: RunningSite) -> StorageState:
+    """One for a module: how often one may log in is limited."""
+    context = chromium.new_context(base_url=site.url)
+    log_in(context.new_page())
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 OpenPage = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(chromium: Browser, site: RunningSite) -> Iterator[OpenPage]:
-    """Open a new browser at a width, with or without JavaScript, in a theme. Any error on a page fails the test."""
+def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
+    """Open a new browser at a width, with or without JavaScript, in a theme, and perhaps signed in as Jan of the demo. Any error
+    on a page fails the test."""
     contexts: list[BrowserContext] = []
     problems: list[str] = []
 
-    def make(width: int = 1280, *, javascript: bool = True, theme: str = "light") -> Page:
+    def make(
+        width: int = 1280, *, javascript: bool = True, theme: str = "light", signed_in: bool = False
+    ) -> Page:
         context = chromium.new_context(
             viewport={"width": width, "height": 900},
             java_script_enabled=javascript,
             color_scheme="dark" if theme == "dark" else "light",
             base_url=site.url,
+            storage_state=request.getfixturevalue("session_of_jan") if signed_in else None,
         )
         contexts.append(context)
         page = context.new_page()

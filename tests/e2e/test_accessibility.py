@@ -45,14 +45,6 @@ def violations(page: Page) -> list[str]:
     return [f"{page.url} {each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
 
 
-def log_in(page: Page) -> None:
-    page.goto("/log-in/")
-    page.get_by_label("User name or e-mail").fill("jan")
-    page.get_by_label("Password").fill("contemplative")
-    page.get_by_role("button", name=re.compile("log in", re.I)).click()
-    page.wait_for_load_state()
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
 def test_axe_finds_nothing(width: int, theme: str, open_page: OpenPage) -> None:
@@ -61,7 +53,7 @@ def test_axe_finds_nothing(width: int, theme: str, open_page: OpenPage) -> None:
     for path in SIGNED_OUT:
         page.goto(path)
         found += violations(page)
-    log_in(page)
+    page = open_page(width, theme=theme, signed_in=True)
     for path in SIGNED_IN:
         page.goto(path)
         found += violations(page)
@@ -85,8 +77,8 @@ def test_axe_finds_nothing_on_a_refused_form(open_page: OpenPage) -> None:
 
 
 def test_the_keyboard_reaches_everything_from_the_skip_link_on(open_page: OpenPage) -> None:
-    page = open_page()
-    log_in(page)
+    page = open_page(signed_in=True)
+    page.goto("/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('href')") == "#main"
     seen: set[str] = set()

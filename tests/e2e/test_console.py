@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from calotype.efficiency.profiler import Profiler
 from tests.e2e.conftest import WIDTHS, OpenPage
-from tests.e2e.test_accessibility import log_in, violations
+from tests.e2e.test_accessibility import violations
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -48,9 +48,7 @@ def staffed(site: RunningSite) -> RunningSite:
 
 @pytest.fixture
 def page(staffed: RunningSite, open_page: OpenPage) -> Page:
-    opened = open_page()
-    log_in(opened)
-    return opened
+    return open_page(signed_in=True)
 
 
 def test_nobody_but_staff_sees_it(staffed: RunningSite, open_page: OpenPage) -> None:
@@ -64,8 +62,7 @@ def test_nobody_but_staff_sees_it(staffed: RunningSite, open_page: OpenPage) -> 
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     width: int, theme: str, staffed: RunningSite, open_page: OpenPage
 ) -> None:
-    page = open_page(width, theme=theme)
-    log_in(page)
+    page = open_page(width, theme=theme, signed_in=True)
     found: list[str] = []
     for address in (*PAGES, "/ops/profiles/?endpoint=drawn&release=two&before=one"):
         page.goto(address)
@@ -110,8 +107,7 @@ def test_the_flame_graph_is_walked_and_entered_by_keyboard(page: Page) -> None:
 
 
 def test_without_javascript_all_of_it_is_there(staffed: RunningSite, open_page: OpenPage) -> None:
-    page = open_page(javascript=False)
-    log_in(page)
+    page = open_page(javascript=False, signed_in=True)
     page.goto("/ops/profiles/?endpoint=drawn&release=two&before=one")
     expect(page.get_by_role("heading", name="What changed since one")).to_be_visible()
     page.goto("/ops/")

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from calotype.config.site import read
-from tests.e2e.conftest import WIDTHS, OpenPage
+from tests.e2e.conftest import WIDTHS, OpenPage, log_in
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -96,10 +96,7 @@ def test_a_file_that_is_no_photo_is_named(open_page: OpenPage) -> None:
 
 def test_the_demo_can_be_logged_in_to_and_scrolled(open_page: OpenPage) -> None:
     page = open_page(390)
-    page.goto("/log-in/")
-    page.get_by_label("User name or e-mail").fill("jan")
-    page.get_by_label("Password").fill("contemplative")
-    page.get_by_role("button", name=re.compile("log in", re.I)).click()
+    log_in(page)
     expect(page.get_by_text("Contemplative cat!").first).to_be_visible()
     assert page.locator("article").count() >= 8
 
@@ -107,11 +104,7 @@ def test_the_demo_can_be_logged_in_to_and_scrolled(open_page: OpenPage) -> None:
 def test_no_page_moves_while_its_photos_load(open_page: OpenPage) -> None:
     """Cumulative layout shift of the feed and a profile, scrolled to the end."""
     for width in WIDTHS.values():
-        page = open_page(width)
-        page.goto("/log-in/")
-        page.get_by_label("User name or e-mail").fill("jan")
-        page.get_by_label("Password").fill("contemplative")
-        page.get_by_role("button", name=re.compile("log in", re.I)).click()
+        page = open_page(width, signed_in=True)
         for path in ("/", "/@mara/"):
             page.goto(path)
             shift = page.evaluate("""async () => {

@@ -173,6 +173,8 @@ def dynostats(as_json: bool, data: Path | None, quick: bool) -> None:
     _run("dynostats", as_json, data, quick)
 
 
+@bench.command()
+@_options
 def profiler(as_json: bool, data: Path | None, quick: bool) -> None:
     """What profiling a request costs and how near it comes, beside cProfile, yappi, pyinstrument and other mechanisms."""
     _run("profiler", as_json, data, quick)

@@ -11,8 +11,8 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -29,10 +29,6 @@ SERVERS = {
     "uvicorn, asyncio": ["uvicorn", "any_django_site:asgi", "--loop", "asyncio", "--log-level", "warning"],
 }
 REQUESTS = 6
-
-pytestmark = pytest.mark.skipif(
-    find_spec("gunicorn") is None or find_spec("uvicorn") is None, reason="needs requirements-bench.lock"
-)
 
 
 @contextmanager
@@ -89,15 +85,17 @@ def test_each_server_of_django_sites_records_what_requests_cost(server: str, tmp
             assert time.monotonic() < until, (tmp_path / "log").read_text()
             time.sleep(0.1)
     assert counted(tmp_path) == {"busy": REQUESTS, "patient": REQUESTS, NO_ROUTE: 1}
+    cpu: dict[str, list[int]] = {"busy": [], "patient": [], NO_ROUTE: []}
     for record in read(tmp_path / "dynostats"):
         if isinstance(record, Record):
             assert record.figures is not None
             assert record.identity.release == "example"
-            if record.endpoint == "busy":
-                assert 5e6 <= record.figures.cpu < 12e6
+            cpu[record.endpoint].append(record.figures.cpu)
             if record.endpoint == "patient" and "uvicorn" in server:
-                assert record.figures.cpu < 5e6
                 assert record.figures.io_wait_ns > 45e6
+    assert min(cpu["busy"]) >= 5e6
+    assert median(cpu["busy"]) < 12e6
+    assert median(cpu["patient"]) < 5e6 or "uvicorn" not in server
 
 
 @pytest.mark.parametrize("server", ["gunicorn, processes", "uvicorn"])

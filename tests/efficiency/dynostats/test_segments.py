@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from calotype.efficiency.dynostats import Identity, Record, Segments, read
@@ -220,10 +221,9 @@ sink.close()
 
 
 def test_duckdb_reads_them_as_they_are(tmp_path: Path) -> None:
-    duckdb = pytest.importorskip("duckdb")
     write(tmp_path, 0, 100)
     write(tmp_path, 100, 50)
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         f"select endpoint, count(*), max(wall_ns) from read_json('{tmp_path}/*{SUFFIX}', union_by_name = true)"
         " where type = 'request' group by all"
     ).fetchall()

@@ -20,6 +20,9 @@ WAY_MS = 40
 """Burnt by each way: much against what asyncio itself needs for it, which is the request's too."""
 ERROR = 0.05
 ERROR_NS = 100_000
+ROUNDS = 3
+"""The median counts: a machine that shares its cores takes milliseconds from whom it meets. The kernel's task clock runs on
+meanwhile, the threads' own clock that `burn` reads does not."""
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
@@ -199,13 +202,12 @@ def assert_close(measured_ns: float, expected_ns: float, by: str = "") -> None:
 def test_fifty_requests_at_once_are_charged_what_each_of_them_burns(
     meter: Meter, runner: asyncio.Runner
 ) -> None:
-    """The median of three rounds: the machine steals milliseconds from whom it meets, which is no error of the meter."""
     ways = [WAYS[n % len(WAYS)] for n in range(50)]
 
     async def all_of_them() -> list[Figures]:
         return await asyncio.gather(*(served(meter, way) for way in ways))
 
-    rounds = [runner.run(all_of_them()) for _ in range(3)]
+    rounds = [runner.run(all_of_them()) for _ in range(ROUNDS)]
     for way, *figures in zip(ways, *rounds, strict=True):
         assert_close(median(one.cpu for one in figures), WAY_MS * MS, way.__name__)
         assert all(one.after_cpu == 0 for one in figures)
@@ -215,7 +217,7 @@ def test_fifty_requests_at_once_are_charged_what_each_of_them_burns(
 def test_a_way_to_burn_is_charged(
     way: Callable[[], Awaitable[None]], meter: Meter, runner: asyncio.Runner
 ) -> None:
-    assert_close(runner.run(served(meter, way)).cpu, WAY_MS * MS)
+    assert_close(median(runner.run(served(meter, way)).cpu for _ in range(ROUNDS)), WAY_MS * MS)
 
 
 def test_requests_and_what_nobody_asked_for_are_all_that_the_process_uses(
@@ -234,10 +236,13 @@ def test_requests_and_what_nobody_asked_for_are_all_that_the_process_uses(
         )
         thread.join()
 
-    before = time.process_time_ns()
-    runner.run(all_of_it())
-    process = time.process_time_ns() - before
-    assert meter.attributed + 100 * MS == pytest.approx(process, rel=0.02)
+    def error() -> float:
+        process, attributed = time.process_time_ns(), meter.attributed
+        runner.run(all_of_it())
+        process, attributed = time.process_time_ns() - process, meter.attributed - attributed
+        return (attributed + 100 * MS) / process - 1
+
+    assert abs(median(error() for _ in range(ROUNDS))) <= 0.02
 
 
 def test_a_site_whose_loop_makes_eager_tasks_is_charged_once(meter: Meter) -> None:
@@ -266,16 +271,22 @@ def test_what_goes_on_after_the_answer_is_after(meter: Meter, runner: asyncio.Ru
         await asyncio.to_thread(burn, 10)
 
     async def until_all_is_done() -> Figures:
+        before = meter.after
         figures = await served(meter, serve)
-        assert meter.after < MS / 2, "what little follows in the step that closed it"
+        assert meter.after - before < MS / 2, "what little follows in the step that closed it"
         await asyncio.gather(*left)
         return figures
 
-    figures = runner.run(until_all_is_done())
-    assert_close(figures.cpu, 10 * MS)
-    assert_close(figures.after_cpu, 20 * MS)
-    assert_close(meter.after, 35 * MS)
-    assert meter.attributed == figures.cpu + figures.after_cpu + meter.after
+    rounds: list[Figures] = []
+    later: list[int] = []
+    for _ in range(ROUNDS):
+        before = meter.after
+        rounds.append(runner.run(until_all_is_done()))
+        later.append(meter.after - before)
+    assert_close(median(figures.cpu for figures in rounds), 10 * MS)
+    assert_close(median(figures.after_cpu for figures in rounds), 20 * MS)
+    assert_close(median(later), 35 * MS)
+    assert meter.attributed == sum(figures.cpu + figures.after_cpu for figures in rounds) + meter.after
 
 
 def test_waiting_for_the_loop_is_told_from_waiting_for_others(meter: Meter, runner: asyncio.Runner) -> None:
@@ -309,17 +320,18 @@ def test_a_view_that_raises_and_one_that_is_cancelled_are_charged(
         burn(3)
         await asyncio.sleep(60)
 
-    async def both() -> None:
-        for account, serve in ((Account(), raises), (Account(), hangs)):
-            task = asyncio.create_task(meter.run(account, serve()))
-            await asyncio.sleep(0.01)
-            task.cancel()
-            (outcome,) = await asyncio.gather(task, return_exceptions=True)
-            assert isinstance(outcome, ValueError | asyncio.CancelledError)
-            assert_close(meter.close(account).cpu, 3 * MS)
-            assert CURRENT.get() is None
+    async def cpu(serve: Callable[[], Awaitable[None]]) -> int:
+        account = Account()
+        task = asyncio.create_task(meter.run(account, wrapped(serve)))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+        assert isinstance(outcome, ValueError | asyncio.CancelledError)
+        assert CURRENT.get() is None
+        return meter.close(account).cpu
 
-    runner.run(both())
+    for serve in (raises, hangs):
+        assert_close(median(runner.run(cpu(serve)) for _ in range(ROUNDS)), 3 * MS)
 
 
 def test_a_timeline_has_the_steps_in_their_order(meter: Meter, runner: asyncio.Runner) -> None:

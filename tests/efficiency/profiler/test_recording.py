@@ -554,20 +554,22 @@ def test_other_requests_and_threads_leave_no_trace(runner: asyncio.Runner) -> No
             asyncio.create_task(other()),
             *(asyncio.create_task(meter.run(Account(), other())) for _ in range(3)),
         ]
+        thread = threading.Thread(target=elsewhere)
         thread.start()
         profile = await serve(view)
         over.set()
         await asyncio.gather(*others)
         thread.join()
+        over.clear()
         return profile
 
     over = threading.Event()
-    thread = threading.Thread(target=elsewhere)
-    profile = runner.run(together())
-    found = paths(profile)
-    assert {name for path in found for name in path} & {"stranger", "other", "elsewhere"} == set()
-    assert found[("coroutine", "view", "work_a_little")][0] == 20
-    assert profile.amount == pytest.approx(10 * MS, rel=0.25)
+    profiles = [runner.run(together()) for _ in range(3)]
+    for found in map(paths, profiles):
+        assert {name for path in found for name in path} & {"stranger", "other", "elsewhere"} == set()
+        assert found[("coroutine", "view", "work_a_little")][0] == 20
+    # The least: whatever else runs on this machine only adds.
+    assert min(profile.amount for profile in profiles) == pytest.approx(10 * MS, rel=0.25)
 
 
 def test_a_request_inside_the_step_of_another_is_not_part_of_it() -> None:

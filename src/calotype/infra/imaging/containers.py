@@ -213,7 +213,7 @@ def _walk_gif(data: bytes) -> Layout:
             position += 2
         else:
             raise Malformed("has a block of an unknown kind")
-        while length := data[position]:
+        while (length := data[position]) and blocks < MAX_BLOCKS:
             position += 1 + length
             blocks += 1
         position += 1
