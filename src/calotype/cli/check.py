@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import click
 
+from calotype.cli import typescript
 from calotype.cli.places import checkout
 
 SOURCES = ("src", "tests", "benchmarks", "examples")
@@ -26,10 +27,10 @@ class Outcome(NamedTuple):
 
 @click.command()
 def check() -> None:
-    """Check the source: black, ruff, mypy --strict, and the import contracts.
+    """Check the source: black, ruff, mypy --strict, the import contracts, and the browser's modules with tsc.
 
-    All four are run, whatever the first ones say; the output of those that fail is printed. Nothing is changed:
-    `.venv/bin/black .` and `.venv/bin/ruff check --fix` do that.
+    All are run, whatever the first ones say; the output of those that fail is printed. Nothing is changed:
+    `.venv/bin/black .` and `.venv/bin/ruff check --fix` do that. TypeScript comes from npm the first time, into .tools.
     """
     sys.exit(0 if run_checks() else 1)
 
@@ -39,7 +40,10 @@ def run_checks() -> bool:
     root = checkout()
     passed = True
     with ThreadPoolExecutor(2) as threads:
-        for outcome in threads.map(lambda tool: _run(root, *tool), _tools(root)):
+        running = [threads.submit(_run, root, *tool) for tool in _tools(root)]
+        running.append(threads.submit(_modules, root))
+        for each in running:
+            outcome = each.result()
             print(
                 f"{outcome.name:13} {'ok' if outcome.ok else 'FAILED':6} {outcome.seconds:5.1f} s", flush=True
             )
@@ -58,6 +62,12 @@ def _tools(root: Path) -> list[tuple[str, Sequence[str]]]:
         ("ruff", ["-m", "ruff", "check", "--quiet", *sources]),
         ("lint-imports", ["-c", contracts, "--no-logo"]),
     ]
+
+
+def _modules(root: Path) -> Outcome:
+    begun = time.monotonic()
+    ok, output = typescript.check(root)
+    return Outcome("tsc", ok, time.monotonic() - begun, output)
 
 
 def _run(root: Path, name: str, arguments: Sequence[str]) -> Outcome:

@@ -77,24 +77,25 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
+PRODUCT = Path(__file__).parent.parent / "product"
+SLICES = (
+    "follows",
+    "photos",
+    "likes",
+    "comments",
+    "feed",
+    "notifications",
+    "profiles",
+    "tags",
+    "explore",
+    "demo",
+)
+"""The slices of the product that are no apps of Django: without models of its ORM."""
+
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [
-            Path(__file__).parent.parent / "product" / name / "templates"
-            for name in (
-                "follows",
-                "photos",
-                "likes",
-                "comments",
-                "feed",
-                "notifications",
-                "profiles",
-                "tags",
-                "explore",
-                "demo",
-            )
-        ],
+        "DIRS": [PRODUCT / name / "templates" for name in SLICES],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -184,7 +185,8 @@ SECURE_CSP = {
     "default-src": [CSP.NONE],
     "script-src": [CSP.SELF],
     "style-src": [CSP.SELF],
-    "img-src": [CSP.SELF, "data:"],
+    "img-src": [CSP.SELF, "data:", "blob:"],  # blob: photographs that are not uploaded yet
+    "worker-src": [CSP.SELF],
     "font-src": [CSP.SELF],
     "connect-src": [CSP.SELF],
     "manifest-src": [CSP.SELF],
@@ -203,6 +205,7 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA / "static"
+STATICFILES_DIRS = [path for name in SLICES if (path := PRODUCT / name / "static").is_dir()]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "calotype.web.static_files.StaticFiles"},

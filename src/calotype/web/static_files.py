@@ -14,6 +14,9 @@ class StaticFiles(ManifestStaticFilesStorage):
     The names are those that templates have, so there are few.
     """
 
+    support_js_module_import_aggregation = True
+    """Modules import each other by hashed names. A worker's address comes from the page: `new URL` is not rewritten."""
+
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._urls: dict[str, str] = {}

@@ -50,6 +50,12 @@ def icon(name: str) -> SafeString:
     )
 
 
+@register.simple_tag
+def module(path: str) -> SafeString:
+    """An ES module of ours, by its path under static/."""
+    return format_html('<script type="module" src="{}"></script>', static(path))
+
+
 @register.simple_tag(takes_context=True)
 def here(context: Context, fragment: str = "", number: object = "") -> str:
     """The path of this page, with a fragment such as `post-17`: where a form should lead back to."""

@@ -1,0 +1,51 @@
+/*
+ * What happened, for those who hear pages and for those who see them.
+ *
+ * base.html has two places: `[data-say]`, a live region that nobody sees, and `[data-toasts]`.
+ */
+
+// @ts-check
+
+const TOAST_MS = 6_000;
+
+/** @param {string} text heard when the reader is at leisure */
+export function say(text) {
+  const region = document.querySelector("[data-say]");
+  if (!region) return;
+  // The same sentence twice is said twice only if it changes in between.
+  region.textContent = "";
+  setTimeout(() => (region.textContent = text), 50);
+}
+
+/**
+ * Seen and heard. An error stays until it is dismissed.
+ * @param {string} text
+ * @param {{error?: boolean, action?: {label: string, run: () => void}}} [options]
+ */
+export function toast(text, { error = false, action } = {}) {
+  const place = document.querySelector("[data-toasts]");
+  if (!place) return say(text);
+  const item = document.createElement("div");
+  item.className = error ? "toast error" : "toast";
+  item.setAttribute("role", error ? "alert" : "status");
+  const words = document.createElement("p");
+  words.textContent = text;
+  item.append(words);
+  if (action) item.append(button(action.label, () => (item.remove(), action.run())));
+  if (error) item.append(button("×", () => item.remove()));
+  place.append(item);
+  if (!error) setTimeout(() => item.remove(), TOAST_MS);
+}
+
+/**
+ * @param {string} label
+ * @param {() => void} run
+ */
+function button(label, run) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "button text";
+  made.textContent = label;
+  made.addEventListener("click", run);
+  return made;
+}
