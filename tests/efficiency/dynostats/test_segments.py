@@ -68,6 +68,15 @@ def test_a_torn_frame_hides_only_itself_and_is_cut_off_by_the_next_writer(tmp_pa
     assert numbers(tmp_path) == list(range(100, 200))
 
 
+def test_a_record_that_is_no_text_is_dropped_alone(tmp_path: Path) -> None:
+    sink = Segments(tmp_path)
+    for entry in (record(1), record(2, endpoint="half a pair: \ud83d"), record(3)):
+        sink.put(entry)
+    sink.close()
+    assert numbers(tmp_path) == [1, 3]
+    assert sink.dropped == 1
+
+
 def test_a_file_that_is_being_written_is_not_mended(tmp_path: Path) -> None:
     sink = Segments(tmp_path)
     sink.put(record(1))

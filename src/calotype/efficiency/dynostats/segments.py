@@ -90,20 +90,22 @@ class Segments:
     def _write(self) -> None:
         """Put away what waits. A disk that refuses (full, gone) costs these entries, and no more."""
         entries = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        if not entries:
+        lines = [line for entry in entries if (line := _line(entry)) is not None]
+        self.dropped += len(entries) - len(lines)
+        if not lines:
             return
         try:
             if self._segment is None:
                 self._segment = self._opened()
-            self._segment.append(entries)
+            self._segment.append(lines)
             if self._segment.size >= self._segment_bytes:
                 self._segment.close()
                 self._segment = None
         except OSError as error:
-            self.dropped += len(entries)
+            self.dropped += len(lines)
             if not self._failing:
                 log.warning(
-                    "%d records are dropped: %s is not written: %s", len(entries), self.directory, error
+                    "%d records are dropped: %s is not written: %s", len(lines), self.directory, error
                 )
             self._failing = True
         else:
@@ -125,10 +127,9 @@ class _Segment:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.size = 0
 
-    def append(self, entries: list[Entry]) -> None:
+    def append(self, lines: list[bytes]) -> None:
         """All of them or none. Raises `OSError`."""
-        lines = b"".join(_encoder.encode(entry) + b"\n" for entry in entries)
-        frame = zstd.compress(lines, options=_OPTIONS)
+        frame = zstd.compress(b"".join(lines), options=_OPTIONS)
         try:
             if (written := os.write(self._descriptor, frame)) < len(frame):
                 raise OSError(f"{written} of {len(frame)} bytes were written")
@@ -139,6 +140,14 @@ class _Segment:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def _line(entry: Entry) -> bytes | None:
+    """None for what is no text: a name that a site gave, with half of a surrogate pair."""
+    try:
+        return _encoder.encode(entry) + b"\n"
+    except UnicodeEncodeError:
+        return None
 
 
 def read(directory: Path, since: float = 0.0) -> Iterator[Entry]:
