@@ -19,15 +19,36 @@ from tests.memcached import RunningMemcached, running_memcached
 from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, root, running
 from tests.versitygw import RunningVersitygw, running_versitygw
 
-ENGINES = ("cassandra", "rabbitmq", "s3")
-"""Markers of what takes long to start: where processes share the tests, one of them has all that need it."""
+ALONE = {"browser", "fault", "bench", "clock", "rabbitmq", "cassandra", "s3", "prometheus"}
+"""Markers of what is left to one process: engines that take long to start, killed processes, and what watches the clock."""
+
+TOGETHER = ("std", "config", "efficiency", "infra", "product", "web")
+"""Directories whose other tests two processes can share. Those of the command line start whole sites."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--part",
+        choices=("together", "alone"),
+        help="only what several processes can share, or only what has to have the machine for itself",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where processes share the tests, a file's stay together."""
+    part = config.getoption("--part")
+    left_out = [item for item in items if part is not None and shared(item) is (part == "alone")]
+    config.hook.pytest_deselected(items=left_out)
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
     for item in items:
-        engine = next((name for name in ENGINES if item.get_closest_marker(name)), None)
-        item.add_marker(pytest.mark.xdist_group(engine or item.path.name))
+        item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+def shared(item: pytest.Item) -> bool:
+    """Whether it can run while others do."""
+    directory = item.path.relative_to(Path(__file__).parent).parts[0]
+    return directory in TOGETHER and not any(marker.name in ALONE for marker in item.iter_markers())
 
 
 NewSite = Callable[[Layout], Awaitable[Site]]

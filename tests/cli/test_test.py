@@ -12,6 +12,8 @@ from calotype.cli import test_engines
 from calotype.cli.test import Counts, _without, read_counts
 from tests.running_site import SOURCE
 
+ROOT = Path(__file__).parents[2]
+
 SUITE = """
 import pytest
 def test_passes(): pass
@@ -103,3 +105,29 @@ def test_a_missing_engine_fails_only_where_it_is_required(
     assert f"{said} for want of Chromium, memcached" in ran.stdout, ran.stdout + ran.stderr
     assert ran.stdout.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
     assert ran.returncode == status
+
+
+def test_each_test_is_in_one_part() -> None:
+    """Two processes share what can be shared; what starts sites, and what watches the clock, has the machine for itself."""
+    some = ("tests/std", "tests/cli/test_port.py", "tests/efficiency/sketches", "tests/efficiency/profiler")
+
+    def collected(*part: str) -> set[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "--collect-only",
+            "-p",
+            "no:cacheprovider",
+            *some,
+            *part,
+        ]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+        return {line.split("::")[0] for line in said.splitlines() if "::" in line}
+
+    together, alone = collected("--part", "together"), collected("--part", "alone")
+    assert together | alone == collected()
+    assert {"tests/std/test_errors.py", "tests/efficiency/profiler/test_profile.py"} <= together
+    assert {"tests/cli/test_port.py", "tests/efficiency/profiler/test_recording.py"} <= alone
+    assert together & alone == set()

@@ -21,17 +21,15 @@ from calotype.cli.log_files import last_lines
 from calotype.cli.places import checkout
 from calotype.std.errors import CalotypeError
 
-FAST = (
-    "not browser and not fault and not bench and not rabbitmq and not cassandra and not s3 and not prometheus"
-)
-FAST_PATHS = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "tests/product", "tests/web")
-"""What runs again on the oldest supported Python: without the command line, whose tests start whole sites."""
-
 OLDEST = (3, 12)
 
-TOGETHER = ("-n", "2", "--dist", "loadgroup")
-"""Two processes share the fast tests, each with PostgreSQL servers of its own. Whole sites, killed processes and what watches
-the clock are left to one."""
+TOGETHER = ("--part", "together", "-n", "2", "--dist", "loadgroup")
+"""Two processes share what can be shared, each with PostgreSQL servers of its own (tests/conftest.py)."""
+
+ALONE = ("--part", "alone")
+"""Whole sites, killed processes, slow engines, and what watches the clock."""
+
+CLOCK = ("-m", "clock")
 
 
 class Counts(NamedTuple):
@@ -60,7 +58,8 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ, Prometheus) are installed first; Cassandra is
     fetched where Java and Maven are, an S3 server built where Go is (two minutes, once, while the checks run). The tests
     of an engine that is still missing are left out, and this says which and how to get it; with
-    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, the fast part runs a second time on Python 3.12 if that is here.
+    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, two processes share what can be shared, the
+    rest follows, and what needs no slow engine runs a second time on Python 3.12 if that is here.
 
     \b
     Examples:
@@ -75,8 +74,11 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
         compared = bool(arguments) or _provide_baselines()
         checked = no_check or run_checks()
         lacking = _lacking(fetching)
-    full = _pytest(_without(lacking, arguments), report)
-    oldest = Ran(True, Counts()) if arguments else _on_oldest_python()
+    if arguments:
+        full, oldest = _pytest(_without(lacking, arguments), report), Ran(True, Counts())
+    else:
+        full = _both(*(_pytest(_without(lacking, part), None) for part in (TOGETHER, ALONE)))
+        oldest = _on_oldest_python()
     wanting = [engine.name for engine in lacking] + ([] if compared else ["the benchmarks' baselines"])
     ok = checked and full.ok and oldest.ok and not (required and wanting)
     for line in _verdict(checked, wanting, oldest, required=required):
@@ -176,7 +178,7 @@ def read_counts(report: Path) -> Counts:
 
 
 def _on_oldest_python() -> Ran:
-    """The fast part once more, in a second environment, when that Python is here and is not the one of this run."""
+    """What needs no slow engine once more, in a second environment, when that Python is here and is not the one of this run."""
     name = ".".join(map(str, OLDEST))
     if sys.version_info[:2] == OLDEST:
         return Ran(True, Counts())
@@ -185,24 +187,25 @@ def _on_oldest_python() -> Ran:
     if found.returncode != 0:
         print(f"Python {name} is not here: the second run, on it, is left out")
         return Ran(True, Counts())
-    print(f"\nthe fast part again, on Python {name}", flush=True)
+    python = found.stdout.strip()
+    print(f"\nwhat needs no slow engine again, on Python {name}", flush=True)
+    return _both(*(_second(python, part) for part in (TOGETHER, CLOCK)))
+
+
+def _second(python: str, part: Sequence[str]) -> Ran:
+    """A part of the tests, run by another interpreter in an environment of its own."""
+    name = ".".join(map(str, OLDEST))
     with tempfile.TemporaryDirectory(prefix="calotype-test-") as scratch:
         report = Path(scratch) / "junit.xml"
-        command = [
-            str(bootstrap),
-            "test",
-            "--no-check",
-            "--report",
-            str(report),
-            "-q",
-            *TOGETHER,
-            "-m",
-            FAST,
-            *FAST_PATHS,
-        ]
-        second = {"CALOTYPE_PYTHON": found.stdout.strip(), "CALOTYPE_VENV": str(checkout() / f".venv-{name}")}
+        command = [str(checkout() / "calotype"), "test", "--no-check", "--report", str(report), "-q", *part]
+        second = {"CALOTYPE_PYTHON": python, "CALOTYPE_VENV": str(checkout() / f".venv-{name}")}
         ran = subprocess.run(command, env={**_environment(), **second}, check=False)
         return Ran(ran.returncode == 0, read_counts(report))
+
+
+def _both(first: Ran, second: Ran) -> Ran:
+    summed = (one + other for one, other in zip(first.counts, second.counts, strict=True))
+    return Ran(first.ok and second.ok, Counts(*summed))
 
 
 def _environment() -> Mapping[str, str]:
@@ -227,7 +230,7 @@ def _verdict(checked: bool, wanting: list[str], oldest: Ran, *, required: bool) 
     lines = [] if checked else ["check FAILED (see above)"]
     if oldest.counts != Counts() or not oldest.ok:
         lines.append(
-            f"on Python {'.'.join(map(str, OLDEST))}, the fast part: {oldest.counts}{'' if oldest.ok else ' - FAILED'}"
+            f"on Python {'.'.join(map(str, OLDEST))}: {oldest.counts}{'' if oldest.ok else ' - FAILED'}"
         )
     if wanting:
         verb = "FAILED for want of" if required else "left out for want of"

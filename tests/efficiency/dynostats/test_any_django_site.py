@@ -19,6 +19,8 @@ import pytest
 from calotype.efficiency.dynostats import NO_ROUTE, Record, Tick, read
 from tests.running_site import SOURCE, free_port
 
+pytestmark = pytest.mark.clock
+
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "any_django_site.py"
 SERVERS = {

@@ -15,6 +15,8 @@ from asgiref.sync import async_to_sync, sync_to_async
 
 from calotype.efficiency.meter import CURRENT, Account, CounterName, Figures, Meter, counter, detach
 
+pytestmark = pytest.mark.clock
+
 MS = 1_000_000
 WAY_MS = 40
 """Burnt by each way: much against what asyncio itself needs for it, which is the request's too."""

@@ -96,6 +96,8 @@ def test_each_thread_is_counted_for_itself() -> None:
 FORKS = """
 import os, time
 from calotype.efficiency.meter import counter
+
+pytestmark = pytest.mark.clock
 read = counter("task-clock").read
 read()
 if child := os.fork():

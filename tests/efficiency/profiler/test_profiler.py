@@ -31,6 +31,8 @@ from calotype.efficiency.profiler.tracing import TOOL
 from calotype.efficiency.profiler.tree import DEPTH, NODES
 from tests.efficiency.profiler.profiles import MS, paths, recorded
 
+pytestmark = pytest.mark.clock
+
 MAIL = """Subject: =?utf-8?q?photos?=
 Content-Type: multipart/mixed; boundary=x
 

@@ -26,6 +26,8 @@ from calotype.efficiency.profiler import ClockName, Probe, Profile, folded
 from calotype.efficiency.profiler.clocks import clock_named, cpu
 from tests.efficiency.profiler.profiles import MS, call, calls, paths, recorded, serve
 
+pytestmark = pytest.mark.clock
+
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
