@@ -229,6 +229,23 @@ sink.close()
     assert sorted(numbers(tmp_path)) == [0, 1, 2]
 
 
+def test_what_is_first_put_down_as_the_interpreter_ends_is_written(tmp_path: Path) -> None:
+    """Python 3.12 begins no thread any longer then."""
+    script = """
+import atexit, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from calotype.efficiency.dynostats import Segments
+from tests.efficiency.dynostats.test_segments import record
+sink = Segments(Path(sys.argv[1]))
+atexit.register(sink.close)
+atexit.register(sink.put, record(7))
+"""
+    root = Path(__file__).parents[3]
+    subprocess.run([sys.executable, "-c", script, str(tmp_path), str(SOURCE), str(root)], check=True)
+    assert numbers(tmp_path) == [7]
+
+
 def test_duckdb_reads_them_as_they_are(tmp_path: Path) -> None:
     write(tmp_path, 0, 100)
     write(tmp_path, 100, 50)

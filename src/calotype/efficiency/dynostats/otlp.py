@@ -16,6 +16,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
+from calotype.efficiency.dynostats.background import begun
 from calotype.efficiency.dynostats.collector import Answer, Collector
 from calotype.efficiency.dynostats.cumulative import Cumulative
 from calotype.efficiency.dynostats.types import Entry, Record
@@ -94,14 +95,15 @@ class Otlp:
         else:
             self.dropped += 1
         if self._thread is None:
-            self._thread = threading.Thread(target=self._send_for_ever, name="otlp", daemon=True)
-            self._thread.start()
+            self._thread = begun("otlp", self._send_for_ever)
 
     def close(self) -> None:
         """Send what waits, if the collector takes it soon."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join(CLOSE_S)
+        elif self._waiting or self._due:
+            self._send_for_ever()
         left = len(self._waiting) + len(self._sending)
         if left:
             self.dropped += left

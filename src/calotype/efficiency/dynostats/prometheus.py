@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from calotype.efficiency.dynostats.background import begun
 from calotype.efficiency.dynostats.cumulative import Cumulative, place_of
 from calotype.efficiency.dynostats.types import Entry, Record, digest
 
@@ -88,8 +89,7 @@ class Prometheus:
                 self._snapshot = Snapshot(Cumulative.begun(entry))
             self._snapshot.sums.add(entry)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._write_for_ever, name="metrics", daemon=True)
-            self._thread.start()
+            self._thread = begun("metrics", self._write_for_ever)
         self._ticked.set()
 
     def close(self) -> None:
@@ -97,6 +97,8 @@ class Prometheus:
         self._ticked.set()
         if self._thread is not None:
             self._thread.join(CLOSE_S)
+        elif self._snapshot is not None:
+            self._write_for_ever()
 
     def _write_for_ever(self) -> None:
         forget(self.directory, time.time() - KEPT_S)

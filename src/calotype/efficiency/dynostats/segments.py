@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from calotype.efficiency.dynostats.background import begun
 from calotype.efficiency.dynostats.types import Entry
 
 if sys.version_info >= (3, 14):
@@ -71,13 +72,14 @@ class Segments:
             return
         self._waiting.append(entry)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._write_for_ever, name="segments", daemon=True)
-            self._thread.start()
+            self._thread = begun("segments", self._write_for_ever)
 
     def close(self) -> None:
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
+        else:
+            self._write()
         if self._segment is not None:
             self._segment.close()
             self._segment = None
