@@ -51,7 +51,9 @@ def main() -> None:
     brand = STATIC / "brand.svg"
     symbol = f'<symbol id="mark" viewBox="10 10 80 80">{shape}</symbol>'
     text = brand.read_text(encoding="utf-8")
-    brand.write_text(re.sub(r'<symbol id="mark".*?</symbol>', symbol, text, flags=re.DOTALL), encoding="utf-8")
+    brand.write_text(
+        re.sub(r'<symbol id="mark".*?</symbol>', symbol, text, flags=re.DOTALL), encoding="utf-8"
+    )
     (STATIC / "favicon.svg").write_text(favicon(shape), encoding="utf-8")
     for picture in PICTURES:
         drawn = draw(picture).quantize(64, method=Image.Quantize.FASTOCTREE)
