@@ -56,8 +56,8 @@ def main() -> None:
     )
     (STATIC / "favicon.svg").write_text(favicon(shape), encoding="utf-8")
     for picture in PICTURES:
-        drawn = draw(picture).quantize(64, method=Image.Quantize.FASTOCTREE)
-        drawn.save(STATIC / picture.name, optimize=True)
+        drawn = draw(picture) if picture.corner else draw(picture).convert("RGB")
+        drawn.quantize(64, method=Image.Quantize.FASTOCTREE).save(STATIC / picture.name, optimize=True)
 
 
 def letter() -> str:

@@ -20,15 +20,87 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-ICONS = """
-    aperture arrow-down arrow-left arrow-right arrow-up at-sign bell bookmark camera check chevron-down chevron-left
-    chevron-right chevron-up circle-alert circle-check clock cloud-off compass contrast copy crop download droplet
-    ellipsis external-link eye eye-off flip-horizontal flip-horizontal-2 flip-vertical grip-vertical hash heart house
-    image-off image-plus images info keyboard languages link loader-circle lock log-out maximize menu message-circle
-    minimize minus moon palette pause pencil play plus redo-2 refresh-cw rotate-ccw rotate-cw search settings share-2
-    sliders-horizontal sparkles square-plus sun sun-moon thermometer trash-2 triangle-alert undo-2 upload user-plus
-    users wifi-off x zoom-in zoom-out
-""".split()  # fmt: skip
+ICONS = (
+    "aperture",
+    "arrow-down",
+    "arrow-left",
+    "arrow-right",
+    "arrow-up",
+    "at-sign",
+    "bell",
+    "bookmark",
+    "camera",
+    "check",
+    "chevron-down",
+    "chevron-left",
+    "chevron-right",
+    "chevron-up",
+    "circle-alert",
+    "circle-check",
+    "clock",
+    "cloud-off",
+    "compass",
+    "contrast",
+    "copy",
+    "crop",
+    "download",
+    "droplet",
+    "ellipsis",
+    "external-link",
+    "eye",
+    "eye-off",
+    "flip-horizontal",
+    "flip-horizontal-2",
+    "flip-vertical",
+    "grip-vertical",
+    "hash",
+    "heart",
+    "house",
+    "image-off",
+    "image-plus",
+    "images",
+    "info",
+    "keyboard",
+    "languages",
+    "link",
+    "loader-circle",
+    "lock",
+    "log-out",
+    "maximize",
+    "menu",
+    "message-circle",
+    "minimize",
+    "minus",
+    "moon",
+    "palette",
+    "pause",
+    "pencil",
+    "play",
+    "plus",
+    "redo-2",
+    "refresh-cw",
+    "rotate-ccw",
+    "rotate-cw",
+    "search",
+    "settings",
+    "share-2",
+    "sliders-horizontal",
+    "sparkles",
+    "square-plus",
+    "sun",
+    "sun-moon",
+    "thermometer",
+    "trash-2",
+    "triangle-alert",
+    "undo-2",
+    "upload",
+    "user-plus",
+    "users",
+    "wifi-off",
+    "x",
+    "zoom-in",
+    "zoom-out",
+)
 
 STATIC = Path(__file__).parent.parent / "src/calotype/web/static"
 RECORD = STATIC / "web/VENDORED.md"
@@ -115,14 +187,9 @@ def _download(package: Package) -> Read:
     found = base64.b64encode(hashlib.sha512(content).digest()).decode()
     if found != package.sha512:
         raise SystemExit(f"{wanted} has the hash {found}, and not {package.sha512}")
-    archive = tarfile.open(fileobj=BytesIO(content))
-
-    def read(path: str) -> bytes:
-        file = archive.extractfile(f"package/{path}")
-        assert file is not None, path
-        return file.read()
-
-    return read
+    with tarfile.open(fileobj=BytesIO(content)) as archive:
+        files = {each.name: file.read() for each in archive if (file := archive.extractfile(each))}
+    return lambda path: files[f"package/{path}"]
 
 
 def _shapes(svg: str) -> str:
