@@ -52,6 +52,7 @@ SAMPLES = (
     ("loading", "While something is on its way"),
     ("empty", "Empty places and the end of a list"),
     ("trouble", "Failed and offline"),
+    ("error", "A page that failed"),
 )
 """`design/samples/<name>.html`, and its title."""
 
@@ -158,8 +159,9 @@ def _post(id_: int, author: PersonCard, photos: int) -> Node[Post]:
 def _item(id_: int, people: list[PersonCard], *, several: bool = False) -> dict[str, Any]:
     text = "Contemplative, as ever. How long did you wait for it?"
     said = [Said(id_ * 100 + number, people[number + 2], text, {}, _now_ms() - 60_000) for number in range(2)]
-    node = _post(id_, people[1], 3 if several else 1)
-    item = shown_post(Item(node, people[1], likes=1_204, liked=several, comments=12, said=said))
+    author = people[1 + id_ % 2]
+    node = _post(id_, author, 3 if several else 1)
+    item = shown_post(Item(node, author, likes=1_204, liked=several, comments=12, said=said))
     return {**item, "photos": [_photo(number) for number in range(3)] if several else [_photo(0)]}
 
 

@@ -26,7 +26,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 KINDS = (
-    ("colour", "Colours", r"light-dark\(|rgb\("),
+    ("colour", "Colours", r"^(light-dark|rgb)\("),
     ("height", "Height above the page", r"^0 "),
     ("ease", "How something moves", r"cubic-bezier|linear\(|^\.\d+s$"),
     ("type", "Type", r"clamp\(.*rem|^\d+(\.\d+)?rem$"),
