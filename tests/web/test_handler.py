@@ -324,3 +324,13 @@ async def test_a_large_upload_is_spooled_and_parsed_in_a_thread(ann: Someone) ->
         "/new/", files=[("photos", ("big.bmp", noise))], headers={"accept": "application/json"}
     )
     assert answer.status == 422
+
+
+async def test_a_page_that_failed_offers_what_may_help(browser: Client) -> None:
+    gone = (await browser.get("/nothing/here/")).text
+    assert "#image-off" in gone
+    assert "Go home" in gone and "Try again" not in gone
+    shut = (await browser.get("/notifications/")).text
+    assert "#lock" in shut
+    assert "/log-in/?next=/notifications/" in shut
+    assert 'href="//' not in (await browser.get("//evil.example/")).text

@@ -113,3 +113,57 @@ def test_no_template_carries_what_the_content_security_policy_refuses() -> None:
     for path in TEMPLATES:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", text), path
+
+
+CSS = (PACKAGE / "web/static/web/look.css").read_text(encoding="utf-8")
+
+
+def colours(theme: str) -> dict[str, str]:
+    """The hexadecimal colours among the tokens, as a theme has them."""
+    pairs = re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", CSS)
+    return {name: light if theme == "light" else dark for name, light, dark in pairs}
+
+
+def contrast(one: str, other: str) -> float:
+    """https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("ground", ["paper", "raised", "sunken"])
+@pytest.mark.parametrize(
+    ("drawn", "least"),
+    [("ink", 7), ("muted", 4.5), ("sepia", 4.5), ("heart", 4.5), ("good", 4.5), ("edge", 3)],
+)
+def test_what_is_drawn_stands_out_from_its_ground(theme: str, ground: str, drawn: str, least: float) -> None:
+    assert contrast(colours(theme)[drawn], colours(theme)[ground]) >= least
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("drawn", "ground"),
+    [("on-sepia", "sepia"), ("on-sepia", "sepia-over"), ("sepia-on-ink", "ink"), ("paper", "heart")],
+)
+def test_words_stand_out_from_a_coloured_ground(theme: str, drawn: str, ground: str) -> None:
+    assert contrast(colours(theme)[drawn], colours(theme)[ground]) >= 4.5
+
+
+def test_every_token_that_is_used_is_there() -> None:
+    used = set(re.findall(r"var\(--([\w-]+)\)", CSS))
+    declared = set(re.findall(r"--([\w-]+):", CSS))
+    assert used <= declared
+
+
+def test_nothing_moves_but_for_whoever_has_not_asked_for_rest() -> None:
+    restful = CSS.partition("@media (prefers-reduced-motion: no-preference)")[0]
+    moving = re.findall(r"^.*\b(?:transition|animation|scroll-behavior):.*$", restful, re.MULTILINE)
+    assert [line.strip() for line in moving] == [".dots a::before { animation: shown linear both; }"]

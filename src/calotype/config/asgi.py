@@ -24,7 +24,7 @@ from calotype.web import patches
 from calotype.web.handler import LeanHandler, Receive, Scope, Send
 from calotype.web.site import Site
 
-FOR_STAFF = ("/admin/", "/ops/")
+FOR_STAFF = ("/admin/", "/ops/", "/design/")
 """Synchronous views: the stock handler gives each a thread."""
 
 patches.apply(patches.PATCHES)

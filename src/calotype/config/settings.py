@@ -89,6 +89,7 @@ SLICES = (
     "tags",
     "explore",
     "demo",
+    "design",
 )
 """The slices of the product that are no apps of Django: without models of its ORM."""
 

@@ -18,6 +18,7 @@ urlpatterns = [
     path("admin/login/", admin_log_in),
     path("admin/", admin.site.urls),
     path("ops/", include("calotype.efficiency.console.urls")),
+    path("", include("calotype.product.design.urls")),
     path("healthz", healthz, name="healthz"),
     path("metrics", exposition, name="metrics"),
     path("", include("calotype.product.feed.urls")),

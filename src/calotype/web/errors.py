@@ -65,13 +65,24 @@ def _page(request: HttpRequest, error: CalotypeError, request_id: str) -> HttpRe
         429: _("A little slower"),
         503: _("Back in a moment"),
     }
+    icons = {
+        401: "lock",
+        403: "lock",
+        404: "image-off",
+        413: "images",
+        429: "clock",
+        500: "triangle-alert",
+        503: "cloud-off",
+    }
     context = {
         "title": titles.get(error.status, _("That did not work")),
+        "icon": icons.get(error.status, "circle-alert"),
         "message": error.message,
         "code": error.code,
         "request_id": request_id,
         "sign_in": isinstance(error, NotSignedIn),
         "next": request.get_full_path() if request.method == "GET" else "",
+        "again": request.method == "GET" and error.status in (429, 500, 503),
     }
     return HttpResponse(render_to_string("web/error.html", context), status=error.status)
 

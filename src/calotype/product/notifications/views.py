@@ -40,7 +40,7 @@ async def notifications(request: SiteRequest) -> HttpResponse:
         await actions.note_seen(site.graph, AccountId(me.id), page.seen)
         await site.live.tell(me.id)
     context = {
-        "notes": [_shown(note) for note in page.notes],
+        "notes": [shown(note) for note in page.notes],
         "older": paging.encode(page.older) if page.older else "",
     }
     return await show(request, "notifications/notifications.html", context)
@@ -100,7 +100,7 @@ async def settings(request: SiteRequest) -> HttpResponse:
     return await show(request, "notifications/settings.html", {"form": form})
 
 
-def _shown(note: Note) -> dict[str, Any]:
+def shown(note: Note) -> dict[str, Any]:
     """A note as the template shows it."""
     picture = (
         photo_view(note.post.id, note.post.data.photos[0]) if note.post and note.post.data.photos else None
