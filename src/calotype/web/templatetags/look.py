@@ -10,11 +10,12 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from django import template
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template import Context
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
@@ -50,10 +51,22 @@ def icon(name: str) -> SafeString:
     )
 
 
-@register.simple_tag
-def module(path: str) -> SafeString:
-    """An ES module of ours, by its path under static/."""
-    return format_html('<script type="module" src="{}"></script>', static(path))
+@register.simple_tag(takes_context=True)
+def module(context: Context, path: str) -> SafeString:
+    """An ES module of ours, by its path under static/, with all that it imports: a browser would find these one after another.
+
+    What several modules of a page import is named once.
+    """
+    named: set[str] = context.dicts[0].setdefault(
+        "_modules", set()
+    )  # the whole page's, in whatever block this stands
+    imports = [address for address in staticfiles_storage.imports(path) if address not in named]
+    named.update(imports)
+    return format_html(
+        '{}<script type="module" src="{}"></script>',
+        format_html_join("", '<link rel="modulepreload" href="{}">', zip(imports)),
+        static(path),
+    )
 
 
 @register.simple_tag(takes_context=True)
