@@ -21,7 +21,6 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
-    path: str
 
 
 @pytest.fixture
@@ -61,8 +60,11 @@ async def ask(
     }
     await StaticMount(elsewhere, "/static/", directory)(scope, receive, send)
     start, last = sent
+    path = last.get("path", "")
+    body = Path(path).read_bytes() if path else last.get("body", b"")  # noqa: ASYNC240  # as the server does
     decoded = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Answer(start["status"], decoded, last.get("body", b""), last.get("path", ""))
+    assert bool(path) == (pathsend and start["status"] == 200 and method == "GET")
+    return Answer(start["status"], decoded, body)
 
 
 @pytest.mark.parametrize("pathsend", [False, True])
@@ -73,7 +75,7 @@ async def test_browsers_get_brotli_others_gzip_and_the_rest_the_file(directory: 
         ("", None, bytes),
     ):
         answer = await ask(directory, f"/static/web/{NAME}", accept, pathsend=pathsend)
-        body = Path(answer.path).read_bytes() if pathsend else answer.body
+        body = answer.body
         assert answer.status == 200
         assert answer.headers.get("content-encoding") == coding
         assert answer.headers["content-type"] == "text/css; charset=utf-8"

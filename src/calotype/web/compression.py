@@ -1,10 +1,11 @@
-"""Answers are compressed for those who take it: pages, JSON, whatever is text, unless a proxy does it.
+"""Answers are compressed for those who take it: pages, JSON, whatever is text. Streams and photographs are not.
 
-What is sent is never shorter for a guess alone. A compressed answer betrays by its length whether a text that a stranger put
-into it (a query, a name) stands there twice (BREACH). Tokens against forged requests are masked anew in each answer, and keys of
-forms are new in each; so that private words cannot be found out letter by letter either, each body is cut at a place by chance,
-after which its coding begins anew: its length differs from answer to answer by more than a letter is worth. An answer with a
-secret that stays the same beside words from elsewhere says `Cache-Control: no-transform` and is left alone.
+The length of a compressed answer betrays whether what a stranger put into it, such as a query, stands there a second time
+(BREACH). Tokens against forged requests are masked anew in each answer and keys of forms are new in each, so there is nothing
+to find out of these. What else is private on a page is blurred: each body is cut at a place by chance, where a new block of
+the coding begins, so the length of the same page differs from answer to answer by more than a letter is worth; and the
+session's cookie comes with no request that another site makes but a visit one can see. An answer that holds a lasting secret
+beside words from elsewhere says `Cache-Control: no-transform` and is left alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from calotype.web.encodings import preferred
-from calotype.web.middleware import GetResponse, Middleware
+from calotype.web.middleware import Middleware
 from calotype.web.request import SiteRequest
 
 if sys.version_info >= (3, 14):

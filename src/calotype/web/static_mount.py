@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
-import os
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from calotype.web.encodings import preferred
@@ -86,44 +85,40 @@ class StaticMount:
 
 def entries(directory: Path) -> Iterator[tuple[str, Entry]]:
     """Every file by its path below the directory. Compressed siblings belong to their file and have no name of their own."""
-    files = {os.path.relpath(path, directory): path for path in _files(directory)}
+    files = {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
     siblings = {
         name: {coding: f"{name}{suffix}" for coding, suffix in SUFFIXES.items() if f"{name}{suffix}" in files}
         for name in files
     }
     for name in files.keys() - {sibling for own in siblings.values() for sibling in own.values()}:
         own = siblings[name]
+        headers = _headers(name, varies=bool(own))
         encoded = {
-            coding: _representation(name, files[sibling], coding, varies=True)
+            coding: _representation(files[sibling], [*headers, (b"content-encoding", coding.encode())])
             for coding, sibling in own.items()
         }
-        yield name, Entry(_representation(name, files[name], None, varies=bool(own)), encoded, tuple(encoded))
+        yield name, Entry(_representation(files[name], headers), encoded, tuple(encoded))
 
 
-def _files(directory: Path) -> Iterator[str]:
-    for parent, _, names in os.walk(directory):
-        yield from (os.path.join(parent, name) for name in names)
-
-
-def _representation(name: str, path: str, coding: str | None, *, varies: bool) -> Representation:
-    found = os.stat(path)
+def _representation(path: Path, headers: Headers) -> Representation:
+    found = path.stat()
     tag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'.encode()
-    headers = [
+    length = str(found.st_size).encode()
+    return Representation(str(path), tag, [*headers, (b"content-length", length), (b"etag", tag)])
+
+
+def _headers(name: str, *, varies: bool) -> Headers:
+    """What is the same in every coding."""
+    return [
         (b"content-type", _content_type(name).encode()),
-        (b"content-length", str(found.st_size).encode()),
         (b"cache-control", FOR_EVER if HASHED.search(name) else FOR_AN_HOUR),
-        (b"etag", tag),
         (b"x-content-type-options", b"nosniff"),
+        *([(b"vary", b"accept-encoding")] if varies else []),
     ]
-    if coding:
-        headers.append((b"content-encoding", coding.encode()))
-    if varies:
-        headers.append((b"vary", b"accept-encoding"))
-    return Representation(path, tag, headers)
 
 
 def _content_type(name: str) -> str:
-    suffix = os.path.splitext(name)[1].lower()
+    suffix = PurePosixPath(name).suffix.lower()
     kind = TYPES.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
