@@ -39,7 +39,8 @@
         look.disconnect();
         painted(() => clicked() && shown(now()));
       });
-      look.observe(button, { attributeFilter: ["aria-pressed"] });
+      const post = button.closest("[data-post]") ?? button;
+      look.observe(post, { subtree: true, childList: true, attributeFilter: ["aria-pressed"] });
     },
     true,
   );

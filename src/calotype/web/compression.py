@@ -45,7 +45,7 @@ TYPES = frozenset(
 """Compressed besides `text/`. Photographs are compressed already."""
 
 ZSTD_LEVEL, GZIP_LEVEL = 3, 5
-"""docs/pages.md has what each level costs and saves of a feed page."""
+"""docs/delivery.md has what each level costs and saves of a feed page."""
 
 WHOLE = frozenset({200, 201, 400, 401, 403, 404, 405, 408, 409, 410, 413, 422, 429, 500, 503})
 """Statuses whose body is the whole of something: a part (206) has its place in the bytes as they are."""

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -30,6 +31,9 @@ DAYS_COUNTED = 7
 GRID_CELL = (("(min-width: 1160px)", "332px"), ("(min-width: 720px)", "31vw"), ("", "33vw"))
 """How wide a square of a profile's grid is, by layout: see `.grid` in look.css."""
 
+ICONS_KEPT = 256
+"""More than the sprite has: each is put together once."""
+
 FRAMES = ((4, 5), (1, 1), (5, 4), (4, 3), (3, 2), (16, 9))
 """Shapes that the frame of several photos may have, width by height: `.as-4-5` and so on in look.css."""
 
@@ -44,10 +48,13 @@ class Sized(Protocol):
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """An icon of the sprite. It says nothing by itself: what it stands in needs a name."""
+    return _drawn(static("web/icons.svg"), name)
+
+
+@lru_cache(ICONS_KEPT)
+def _drawn(sprite: str, name: str) -> SafeString:
     return format_html(
-        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"/></svg>',
-        static("web/icons.svg"),
-        name,
+        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"/></svg>', sprite, name
     )
 
 
