@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,54 @@ def test_a_file_that_is_not_there_is_missed_each_time(web_site: Site) -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="Missing staticfiles manifest entry"):
             staticfiles_storage.url("web/nothing.svg")
+
+
+# --- What modules import -----------------------------------------------------------------------------------------------
+
+
+def collected(directory: Path, **files: str) -> StaticFiles:
+    """A storage of these modules, collected."""
+    storage = StaticFiles(location=str(directory), base_url="/static/")
+    names = {name.replace("__", "/") + ".js": text for name, text in files.items()}
+    for name, text in names.items():
+        storage.save(name, ContentFile(text.encode()))
+    for _, _, done in storage.post_process({name: (storage, name) for name in names}):
+        assert not isinstance(done, Exception), done
+    return storage
+
+
+def test_all_that_a_module_imports_is_known_nearest_first_and_each_once(tmp_path: Path) -> None:
+    storage = collected(
+        tmp_path,
+        likes__like='import { say } from "../web/say.js";\nimport {\n  ask,\n  send\n} from "../web/request.js";\n',
+        web__say='import "./words.js";\n',
+        web__request='export { words } from "./words.js";\nimport "../likes/like.js";\n',
+        web__words="export const words = 1;\n",
+    )
+    expected = [storage.url(f"web/{name}.js") for name in ("say", "request", "words")]
+    assert [*storage.imports("likes/like.js")] == [*expected[:2], expected[2]]
+    assert all(re.fullmatch(r"/static/web/\w+\.[0-9a-f]{12}\.js", address) for address in expected)
+    assert storage.imports("web/words.js") == ()
+
+
+def test_what_comes_later_or_never_is_not_named(tmp_path: Path) -> None:
+    storage = collected(
+        tmp_path,
+        app="""\
+/** @import { Words } from "./words.js" */
+/** @typedef {import("./words.js").Words} Also */
+// import "./words.js";
+const path = "./words.js";
+export const from = "./words.js";
+button.onclick = () => import("./words.js");
+""",
+        words="",
+    )
+    assert storage.imports("app.js") == ()
+
+
+def test_what_is_collected_anew_is_read_anew(tmp_path: Path) -> None:
+    assert collected(tmp_path, app="", words="").imports("app.js") == ()
+    (tmp_path / "app.js").unlink()
+    storage = collected(tmp_path, app='import "./words.js";')
+    assert [*storage.imports("app.js")] == [storage.url("words.js")]

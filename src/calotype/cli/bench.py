@@ -187,6 +187,16 @@ def upload(as_json: bool, data: Path | None, quick: bool) -> None:
     _run("upload", as_json, data, quick)
 
 
+@bench.command()
+@_options
+def pages(as_json: bool, data: Path | None, quick: bool) -> None:
+    """The feed in Chromium as on a slow phone: loading, a like, scrolling, beside the page without its modules.
+
+    Needs Chromium, and Playwright of requirements-dev.lock. About ten minutes.
+    """
+    _run("page_budgets", as_json, data, quick)
+
+
 def _run(name: str, as_json: bool, data: Path | None, quick: bool) -> None:
     """Progress goes to standard error when the report is JSON."""
     report = benchmark_module("report")

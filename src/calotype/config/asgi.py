@@ -23,6 +23,7 @@ from calotype.efficiency.dynostats.django import recorder
 from calotype.web import patches
 from calotype.web.handler import LeanHandler, Receive, Scope, Send
 from calotype.web.site import Site
+from calotype.web.static_mount import StaticMount
 
 FOR_STAFF = ("/admin/", "/ops/", "/design/")
 """Synchronous views: the stock handler gives each a thread."""
@@ -68,6 +69,8 @@ class Application:
                 return
 
 
-application: Any = (
-    MeteredASGI(Application(), recorder()) if settings.SITE.dynostats.enabled else Application()
+application: Any = StaticMount(
+    MeteredASGI(Application(), recorder()) if settings.SITE.dynostats.enabled else Application(),
+    settings.STATIC_URL,
+    settings.STATIC_ROOT,
 )

@@ -25,9 +25,6 @@ log = logging.getLogger(__name__)
 WORKERS_END_WITHIN_S = 10
 """Less than the supervisor's own patience, so that Granian ends its workers itself."""
 
-STATIC_EXPIRES_S = 365 * 24 * 3600
-"""The names of static files carry a hash of their content."""
-
 
 def application() -> Any:
     """Loads it, unless this process or the one that it was forked from has."""
@@ -105,9 +102,6 @@ def serve() -> None:
         log_access=False,  # the application writes its own
         respawn_failed_workers=True,  # without closing the port
         workers_kill_timeout=WORKERS_END_WITHIN_S,
-        static_path_route=["/static"],
-        static_path_mount=[settings.STATIC_ROOT],
-        static_path_expires=STATIC_EXPIRES_S,
     )
     server.on_startup(_freeze)
     server.on_reload(_load_anew)

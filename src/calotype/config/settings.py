@@ -37,6 +37,7 @@ INSTALLED_APPS = [
 # The site's own pages run on the lean handler with these alone, outermost first.
 LEAN_MIDDLEWARE = [
     "calotype.web.middleware.AccessLog",
+    "calotype.web.compression.Compression",
     "calotype.web.native.SecurityHeaders",
     "calotype.web.middleware.Errors",
     "calotype.web.middleware.Deadline",

@@ -6,15 +6,17 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from django import template
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template import Context
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
@@ -28,6 +30,9 @@ DAYS_COUNTED = 7
 
 GRID_CELL = (("(min-width: 1160px)", "332px"), ("(min-width: 720px)", "31vw"), ("", "33vw"))
 """How wide a square of a profile's grid is, by layout: see `.grid` in look.css."""
+
+ICONS_KEPT = 256
+"""More than the sprite has: each is put together once."""
 
 FRAMES = ((4, 5), (1, 1), (5, 4), (4, 3), (3, 2), (16, 9))
 """Shapes that the frame of several photos may have, width by height: `.as-4-5` and so on in look.css."""
@@ -43,17 +48,32 @@ class Sized(Protocol):
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """An icon of the sprite. It says nothing by itself: what it stands in needs a name."""
+    return _drawn(static("web/icons.svg"), name)
+
+
+@lru_cache(ICONS_KEPT)
+def _drawn(sprite: str, name: str) -> SafeString:
     return format_html(
-        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"/></svg>',
-        static("web/icons.svg"),
-        name,
+        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"/></svg>', sprite, name
     )
 
 
-@register.simple_tag
-def module(path: str) -> SafeString:
-    """An ES module of ours, by its path under static/."""
-    return format_html('<script type="module" src="{}"></script>', static(path))
+@register.simple_tag(takes_context=True)
+def module(context: Context, path: str) -> SafeString:
+    """An ES module of ours, by its path under static/, with all that it imports: a browser would find these one after another.
+
+    What several modules of a page import is named once.
+    """
+    named: set[str] = context.dicts[0].setdefault(
+        "_modules", set()
+    )  # the whole page's, in whatever block this stands
+    imports = [address for address in staticfiles_storage.imports(path) if address not in named]
+    named.update(imports)
+    return format_html(
+        '{}<script type="module" src="{}"></script>',
+        format_html_join("", '<link rel="modulepreload" href="{}">', zip(imports)),
+        static(path),
+    )
 
 
 @register.simple_tag(takes_context=True)
