@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from statistics import NormalDist, fmean, median, stdev
 
 from benchmarks import pages
-from benchmarks.pages import FEED, Pages, Way
+from benchmarks.pages import FEED_JSON, Pages, Way
 from benchmarks.report import Row, row
 from calotype.cli.bars import Bar
 from calotype.efficiency.dynostats import Entry, Identity, Record, Recorder, Sampling
@@ -173,7 +173,7 @@ async def _turn(served: Pages, way: Way, sums: Sums, asked: Sequence[int]) -> fl
     try:
         sums.cpu_ns = sums.requests = 0
         for viewer in asked:
-            await served.get(FEED, viewer, way.application)
+            await served.get(FEED_JSON, viewer, way.application)
     finally:
         way.end()
     assert sums.requests == len(asked)

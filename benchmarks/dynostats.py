@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import uvloop
 
 from benchmarks import changes, feed, pages, population, requirements, stacks, tools
-from benchmarks.pages import AGAIN, FEED, PLAIN, Pages, Way
+from benchmarks.pages import AGAIN, FEED, FEED_JSON, PLAIN, Pages, Way
 from benchmarks.report import Options, Report, Row, report
 from benchmarks.stacks import Cached
 from calotype.efficiency.dynostats import Identity, Recorder, Sampling, Segments
@@ -68,7 +68,7 @@ async def _our_rows(cached: Cached, quick: bool) -> tuple[list[Row], list[Row]]:
             plain = [Way(PLAIN, served.application), Way(AGAIN, served.application)]
             costs = await pages.in_turn(served, [*plain, *ways], quick)
         of_changes = await changes.rows(served, quick)
-    return pages.rows(costs, {(FEED, BUSY): TARGET}), of_changes
+    return pages.rows(costs, {(page, BUSY): TARGET for page in (FEED, FEED_JSON)}), of_changes
 
 
 @contextmanager

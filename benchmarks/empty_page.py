@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from benchmarks.pages import EMPTY_PATH
+from benchmarks.pages import EMPTY, PATHS
 from calotype.config import urls
 from calotype.config.urls import handler400, handler403, handler404
 
@@ -14,4 +14,4 @@ async def empty(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"")
 
 
-urlpatterns = [*urls.urlpatterns, path(EMPTY_PATH[1:], empty, name="empty")]
+urlpatterns = [*urls.urlpatterns, path(PATHS[EMPTY][1:], empty, name="empty")]

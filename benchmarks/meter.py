@@ -1,6 +1,6 @@
 """`calotype bench meter`: what metering each request costs, how exact it is, and what a step of a request costs.
 
-The cost: two pages of our site (`pages`), plain and metered with the counting of each request (`MeteredASGI`), and no
+The cost: three pages of our site (`pages`), plain and metered with the counting of each request (`MeteredASGI`), and no
 records: those are of `bench dynostats`. The exactness: `attribution`. A step: a task that does nothing but give way to
 the loop, in and out of a metered request, by each clock, beside the two readings of that clock that it takes.
 """
@@ -15,7 +15,7 @@ from statistics import median
 import uvloop
 
 from benchmarks import attribution, feed, pages, population, requirements, stacks
-from benchmarks.pages import AGAIN, FEED, PLAIN, Pages, Way
+from benchmarks.pages import AGAIN, FEED, FEED_JSON, PLAIN, Pages, Way
 from benchmarks.report import Options, Report, Row, report, row
 from benchmarks.stacks import Cached
 from calotype.efficiency.dynostats import Entry, Identity, Recorder, Sampling
@@ -63,7 +63,7 @@ async def _page_rows(cached: Cached, quick: bool) -> list[Row]:
             costs = await pages.in_turn(served, _ways(served, recorder), quick)
         finally:
             recorder.close()
-    return pages.rows(costs, {(FEED, METERED): TARGET})
+    return pages.rows(costs, {(page, METERED): TARGET for page in (FEED, FEED_JSON)})
 
 
 def _ways(served: Pages, recorder: Recorder) -> list[Way]:

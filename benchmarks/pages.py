@@ -1,4 +1,4 @@
-"""Two pages of our site, served in this process by the application that `calotype up` serves, in several ways in turn.
+"""Three pages of our site, served in this process by the application that `calotype up` serves, in several ways in turn.
 
 There is no server around it: what HTTP costs is in no figure, so a site sees less of an overhead than the ratios say. One
 request follows the other, each in a task of its own, as servers start them.
@@ -35,9 +35,9 @@ from calotype.efficiency.dynostats.asgi import Application, Message
 from calotype.efficiency.meter import Account, detach
 
 SEED = 31
-FEED, EMPTY = "feed page", "empty page"
-EMPTY_PATH = "/bench/empty"
-SLICE = {FEED: 40, EMPTY: 200}
+FEED, FEED_JSON, EMPTY = "feed page", "feed page as JSON", "empty page"
+PATHS = {FEED: "/", FEED_JSON: PATH, EMPTY: "/bench/empty"}
+SLICE = {FEED: 4, FEED_JSON: 40, EMPTY: 200}
 """So many requests a turn: 40 to 60 ms, short against what changes on the machine."""
 
 ROUNDS = 300
@@ -71,9 +71,9 @@ class Pages:
             raise Unexpected(f"GET {scope['path']} answered {statuses}")
 
     def _scope(self, page: str, viewer: int) -> dict[str, Any]:
-        address = PATH if page == FEED else EMPTY_PATH
+        address = PATHS[page]
         headers = [(b"host", b"127.0.0.1:20000")]
-        if page == FEED:
+        if page != EMPTY:
             headers.append((b"cookie", self.cookies[viewer].encode()))
         return {
             "type": "http",
@@ -105,7 +105,8 @@ async def served(cached: Cached) -> AsyncIterator[Pages]:
         async with _alive(application):
             pages = Pages(application, sorted(cached.cookies), cached.cookies)
             for viewer in pages.viewers:
-                await pages.get(FEED, viewer)
+                for page in PATHS:
+                    await pages.get(page, viewer)
             yield pages
 
 
@@ -218,7 +219,7 @@ async def in_turn(pages: Pages, ways: Sequence[Way], quick: bool) -> dict[tuple[
     """By page and the name of the way."""
     chance = random.Random(SEED)
     rounds, amounts = (
-        (2, {page: amount // 10 for page, amount in SLICE.items()}) if quick else (ROUNDS, SLICE)
+        (2, {page: max(1, amount // 10) for page, amount in SLICE.items()}) if quick else (ROUNDS, SLICE)
     )
     costs = {(page, way.name): Costs() for page in amounts for way in ways}
     requests = (rounds + 1) * sum(amounts.values())
