@@ -66,6 +66,9 @@ def test_nothing_is_lost_from_right_to_left(staffed: RunningSite, open_page: Ope
     name = page.locator("#people .person .name").first.bounding_box()
     assert avatar is not None and name is not None
     assert avatar["x"] > name["x"]
+    for icon, scale in (("arrow-left", "-1 1"), ("arrow-up", "none")):
+        drawn = page.locator(f"#icons svg:has(use[href$='#{icon}'])").first
+        expect(drawn).to_have_css("scale", scale)
 
 
 def test_what_moves_lies_still_for_whoever_wants_that(staffed: RunningSite, open_page: OpenPage) -> None:

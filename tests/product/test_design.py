@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.test import RequestFactory
 
 from calotype.product.accounts.models import Account
@@ -26,7 +26,9 @@ def asked_by(user: Account | AnonymousUser) -> HttpResponseBase:
 @pytest.fixture(scope="module")
 def html(web_site: object) -> str:
     """As staff see it; the site gives static files their addresses."""
-    return asked_by(Account(username="jan", is_staff=True)).content.decode()  # type: ignore[attr-defined]
+    answer = asked_by(Account(username="jan", is_staff=True))
+    assert isinstance(answer, HttpResponse)
+    return answer.content.decode()
 
 
 def test_somebody_unknown_is_sent_to_log_in() -> None:

@@ -151,7 +151,7 @@ def _photo(number: int) -> PhotoView:
 
 def _post(id_: int, author: PersonCard, photos: int) -> Node[Post]:
     made = [Photo(number, 4, 3, BLURHASH, [320]) for number in range(photos)]
-    caption = "Light between the leaves, an hour before it went. #garden"
+    caption = "Late in the year for her, and she does not mind. #garden"
     now = _now_ms()
     return Node(id_, 1, now, now, Post(author.id, made, caption, at=now - 3_600_000))
 
