@@ -7,13 +7,14 @@ measures, and the page is what the server has drawn.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, ViewportSize, sync_playwright
 
 from calotype.cli.test_engines import chromium
 from calotype.std.errors import CalotypeError
@@ -21,7 +22,7 @@ from calotype.std.errors import CalotypeError
 SLOWER = 4
 DOWN_BYTES_S, UP_BYTES_S, ROUND_TRIP_MS = 1_600_000 / 8, 750_000 / 8, 150
 
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
@@ -38,6 +39,10 @@ PATIENCE_S = 30.0
 
 class BrowserMissing(CalotypeError):
     code = "bench_browser_missing"
+
+
+class NothingSeen(CalotypeError):
+    code = "bench_nothing_seen"
 
 
 @contextmanager
@@ -95,6 +100,8 @@ class Visit:
     def __init__(self, page: Page, session: CDPSession, transferred: Transferred) -> None:
         self.page = page
         self._session = session
+        self._liked: list[float] = []
+        page.expose_function("benchLiked", self._liked.append)
         self.transferred = transferred
 
     def load(self, url: str) -> Load:
@@ -116,8 +123,12 @@ class Visit:
         button.scroll_into_view_if_needed()
         self.page.wait_for_timeout(500)
         button.click(no_wait_after=True)
-        self.page.wait_for_function("window.liked !== undefined", timeout=PATIENCE_S * 1000)
-        return float(self.page.evaluate("window.liked"))
+        until = time.monotonic() + PATIENCE_S
+        while not self._liked:
+            if time.monotonic() > until:
+                raise NothingSeen(f"nothing has changed {PATIENCE_S:.0f} s after a like")
+            self.page.wait_for_timeout(20)
+        return self._liked.pop()
 
     def scroll(self, posts: int) -> tuple[int, float]:
         """Down the feed by half a window at a time until so many posts have been met, on further pages if it must be; how
@@ -139,8 +150,8 @@ class Visit:
                 older = self.page.locator("a[rel=next]:visible")
                 if not older.count():
                     break
-                older.click()
-                self.page.wait_for_load_state("load")
+                with self.page.expect_navigation():
+                    older.click()
                 idle = 0
             self.page.mouse.wheel(0, PHONE["height"] / 2)
             self.page.wait_for_timeout(50)

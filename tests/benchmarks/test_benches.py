@@ -284,12 +284,12 @@ def test_pages(data: Path) -> None:
         "scroll, longest task": (100, "ms"),
     }
     assert all(rows[name].baseline == "server-rendered" for name in limits)
-    assert (
-        rows["feed, first load, JavaScript"].value > rows["feed, first load, JavaScript"].baseline_value == 0
-    )
+    scripts = rows["feed, first load, JavaScript"]
+    assert scripts.value > 0
+    assert scripts.baseline_value == 0
     assert rows["feed, first load, largest contentful paint"].value > 150, "a round trip at the least"
     assert rows["posts scrolled"].value >= 30
     for coding in ("zstd", "gzip"):
         assert rows[f"feed page, {coding}, CPU"].value > 0
-        assert rows[f"feed page, {coding}, size"].ratio < 0.5
+        assert 0 < (rows[f"feed page, {coding}, size"].ratio or 1) < 0.5
     assert not (data / "pages").exists()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
+import brotli
 import pytest
 
 from calotype.cli.load.browser import Browser
@@ -150,3 +154,21 @@ def test_the_server_ends_with_all_of_its_workers(site: RunningSite) -> None:
     site.wait_until_healthy()
     assert site.pid("web") != server
     answers(site)
+
+
+# --- Static files ------------------------------------------------------------------------------------------------------
+
+
+def test_static_files_are_sent_as_they_were_compressed_ahead(site: RunningSite) -> None:
+    with urlopen(f"{site.url}/log-in/") as answer:
+        found = re.search(r'href="(/static/web/look[^"]+)"', answer.read().decode())
+    assert found
+    bodies = {}
+    for coding in ("br", "gzip", "identity"):
+        with urlopen(Request(site.url + found[1], headers={"Accept-Encoding": coding})) as answer:
+            assert answer.headers.get("Content-Encoding", "identity") == coding
+            assert "immutable" in answer.headers["Cache-Control"]
+            bodies[coding] = answer.read()
+            assert len(bodies[coding]) == int(answer.headers["Content-Length"])
+    assert brotli.decompress(bodies["br"]) == gzip.decompress(bodies["gzip"]) == bodies["identity"]
+    assert len(bodies["br"]) < len(bodies["gzip"]) < len(bodies["identity"]) / 3

@@ -58,10 +58,10 @@ def _migrate(alias: str) -> None:
 def _collect_static(data: Path) -> None:
     """Collect static files, if any of them changed since the last time."""
     from django.contrib.staticfiles.finders import get_finders
-    from django.contrib.staticfiles.storage import staticfiles_storage as storage
     from django.core.management import call_command
 
     from calotype.web.precompression import compress
+    from calotype.web.static_files import collected
 
     files = [
         (path, Path(storage.path(path)).stat())
@@ -76,9 +76,7 @@ def _collect_static(data: Path) -> None:
         return
     call_command("collectstatic", verbosity=0, interactive=False)
     with Bar("compressed static files") as bar:
-        compress(
-            [Path(storage.path(name)) for name in sorted(set(storage.hashed_files.values()))], bar.update
-        )
+        compress(collected().hashed(), bar.update)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(listing)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
+from django.core.files.storage import storages
 
 IMPORTS = re.compile(
     r"""^\s*(?:import|(?:import|export)\b[^"'`;()=]*\bfrom)\s*["'](\.{1,2}/[^"']+)["']""", re.MULTILINE
@@ -43,6 +45,10 @@ class StaticFiles(ManifestStaticFilesStorage):
         self._urls.clear()
         self._imports.clear()
 
+    def hashed(self) -> list[Path]:
+        """All that have a hash in their names, where they lie."""
+        return [Path(self.path(name)) for name in sorted(set(self.hashed_files.values()))]
+
     def imports(self, name: str) -> tuple[str, ...]:
         """The addresses of all modules that this one imports, those that others of them import too, nearest first.
 
@@ -67,3 +73,10 @@ class StaticFiles(ManifestStaticFilesStorage):
             )
             met += [name for name in dict.fromkeys(names) if name not in met]
         return met[1:]
+
+
+def collected() -> StaticFiles:
+    """The site's static files."""
+    storage = storages["staticfiles"]
+    assert isinstance(storage, StaticFiles)
+    return storage

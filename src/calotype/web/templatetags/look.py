@@ -11,7 +11,6 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from django import template
-from django.contrib.staticfiles.storage import staticfiles_storage
 from django.template import Context
 from django.templatetags.static import static
 from django.utils import timezone
@@ -21,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
 from calotype.web.pages import origin_of
+from calotype.web.static_files import collected
 
 register = template.Library()
 
@@ -67,7 +67,7 @@ def module(context: Context, path: str) -> SafeString:
     named: set[str] = context.dicts[0].setdefault(
         "_modules", set()
     )  # the whole page's, in whatever block this stands
-    imports = [address for address in staticfiles_storage.imports(path) if address not in named]
+    imports = [address for address in collected().imports(path) if address not in named]
     named.update(imports)
     return format_html(
         '{}<script type="module" src="{}"></script>',
