@@ -120,7 +120,9 @@ async def test_a_comment_repeated_after_it_was_deleted_is_missing(ann: Someone, 
     assert (answer.status, answer.error_code) == (404, "comment_missing")
 
 
-async def test_a_module_deletes_a_comment_without_a_note_for_the_next_page(ann: Someone, bob: Someone) -> None:
+async def test_a_module_deletes_a_comment_without_a_note_for_the_next_page(
+    ann: Someone, bob: Someone
+) -> None:
     post_id = await bob.post_one()
     path = f"/p/{post_id}/comments/"
     comment = (await ann.browser.post(path, {"text": "gone"}, headers=JSON)).json()
