@@ -63,7 +63,8 @@ async function older() {
     return 0;
   } finally {
     loading = false;
-    list.removeAttribute("aria-busy");
+    // What lies below the list is hidden until it has moved: look.css.
+    requestAnimationFrame(() => setTimeout(() => list.removeAttribute("aria-busy")));
   }
 }
 
