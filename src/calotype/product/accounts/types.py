@@ -32,6 +32,9 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
     quiet: tuple[str, ...] = ()
     """Kinds of notifications that they do not want."""
 
+    by_button: bool = False
+    """Whether older posts of their feed come only when they press a button."""
+
     @property
     def shown_name(self) -> str:
         return self.name or self.username

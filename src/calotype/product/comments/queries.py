@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from calotype.infra.ids import time_ms
 from calotype.infra.tao import START, Cursor, Edge, Graph
 from calotype.product.accounts.queries import PersonCard, card, people
-from calotype.product.comments.types import HAS_COMMENT, Quote
+from calotype.product.comments.types import HAS_COMMENT, Comment, Quote
 
 _quote = msgspec.json.Decoder(Quote)
 
@@ -42,6 +43,18 @@ async def latest(graph: Graph, post_ids: Iterable[int], amount: int) -> dict[int
         post_id: [said[edge.id2] for edge in reversed(edges) if edge.id2 in said]
         for post_id, edges in lists.items()
     }
+
+
+async def one(graph: Graph, comment_id: int) -> Said | None:
+    """One comment; None when it or its author is gone."""
+    node = await graph.obj_get(Comment, comment_id)
+    if node is None:
+        return None
+    authors = await people(graph, [node.data.author])
+    if node.data.author not in authors:
+        return None
+    author = card(authors[node.data.author])
+    return Said(node.id, author, node.data.text, node.data.mentions, node.data.at or time_ms(node.id))
 
 
 async def page(

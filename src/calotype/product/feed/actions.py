@@ -12,7 +12,7 @@ from calotype.infra.ids import shard_of
 from calotype.infra.jobs import JOB, Call
 from calotype.infra.tao import LIST_LIMIT, START, Cursor, Edge, Graph
 from calotype.infra.timelines import EVERYTHING, Entry, Timelines
-from calotype.product.accounts.types import Person
+from calotype.product.accounts.types import AccountId, Person
 from calotype.product.feed.types import HOME, PULLS
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.photos.types import POSTED, Post
@@ -127,3 +127,8 @@ async def build(graph: Graph, timelines: Timelines, owner: int, *, kept: int) ->
 async def newest(graph: Graph, authors: Sequence[int], limit: int) -> list[Entry]:
     found = await graph.assoc_merge(POSTED, authors, limit, before=START)
     return [Entry(edge.time, edge.id2, author) for author, edge in found]
+
+
+async def read_by_button(graph: Graph, owner: AccountId, *, by_button: bool) -> None:
+    """Whether older posts of somebody's feed come only when they press a button."""
+    await graph.obj_update(Person, owner, by_button=by_button)

@@ -53,6 +53,19 @@ async def home(
     return _page(items, entries, more=found.more)
 
 
+async def newer(graph: Graph, timelines: Timelines, viewer: int, after: Cursor, limit: int) -> int:
+    """How many posts of the feed are above a place, counted up to `limit`."""
+    found = await places.above(graph, timelines, viewer, after, limit)
+    authors = {entry.source for entry in found.entries}
+    posts, followed = await together(
+        graph.obj_get_many(Post, [entry.id for entry in found.entries]),
+        followed_among(graph, viewer, list(authors - {viewer})),
+    )
+    return sum(
+        entry.id in posts and (entry.source == viewer or entry.source in followed) for entry in found.entries
+    )
+
+
 async def posts_by(
     graph: Graph,
     viewer: int | None,

@@ -7,14 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from django.contrib import messages
 from django.http import HttpResponse
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.product.accounts.forms import LogInForm
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer, viewer
+from calotype.product.accounts.types import AccountId
 from calotype.product.comments.queries import page as comments_page
-from calotype.product.feed import queries
+from calotype.product.feed import actions, queries
+from calotype.product.feed.forms import ReadingForm
 from calotype.product.feed.paging import link_header, place_of
 from calotype.product.feed.statuses import status
 from calotype.product.feed.types import FeedPage, Item
@@ -24,7 +29,7 @@ from calotype.product.photos.types import posted_at
 from calotype.product.profiles.queries import to_find
 from calotype.product.words.links import linked
 from calotype.web import paging
-from calotype.web.pages import json, origin_of
+from calotype.web.pages import json, origin_of, see_other
 from calotype.web.request import SiteRequest
 
 FEED_PAGE = 20
@@ -36,6 +41,7 @@ def shown(item: Item) -> dict[str, Any]:
     """An item as templates show it."""
     return {
         "id": item.post.id,
+        "place": paging.encode((posted_at(item.post), item.post.id)),
         "author": item.author,
         "photos": photo_views(item.post),
         "caption": item.post.data.caption,
@@ -58,23 +64,38 @@ def shown(item: Item) -> dict[str, Any]:
 
 @require_http_methods(["GET", "HEAD"])
 async def home(request: SiteRequest) -> HttpResponse:
-    """The feed; for somebody who is not signed in, the door."""
-    me = await viewer(request)
+    """The feed; for somebody who is not signed in, the door. With `X-Fragment`, the list alone."""
+    alone = "X-Fragment" in request.headers
+    me = await (require_viewer if alone else viewer)(request)
     if me is None:
         return await show(request, "accounts/log_in.html", {"form": LogInForm(), "next": ""})
-    graph = request.site.graph
-    before = paging.decode(request.GET.get("before"))
-    page, suggestions = await asyncio.gather(
-        queries.home(graph, request.site.timelines, me.id, FEED_PAGE, before),
-        to_find(graph, me.id, SUGGESTIONS),
-    )
+    graph, before = request.site.graph, request.GET.get("before")
+    reading = queries.home(graph, request.site.timelines, me.id, FEED_PAGE, paging.decode(before))
+    aside: dict[str, Any] = {}
+    if alone:
+        page = await reading
+    else:
+        page, aside["suggestions"] = await asyncio.gather(reading, to_find(graph, me.id, SUGGESTIONS))
     context = {
         "items": [shown(item) for item in page.items],
         "older": paging.encode(page.older) if page.older else "",
-        "first_page": not request.GET.get("before"),
-        "suggestions": suggestions,
+        "first_page": not before,
+        "alone": alone,
+        "by_button": me.data.by_button,
+        **aside,
     }
-    return await show(request, "feed/home.html", context)
+    response = await show(request, "feed/_list.html" if alone else "feed/home.html", context)
+    patch_vary_headers(response, ["X-Fragment"])  # a page that is gone back to must not be its list alone
+    return response
+
+
+@require_http_methods(["GET", "HEAD"])
+async def newer(request: SiteRequest) -> HttpResponse:
+    """`{"newer": 3}`: how many posts there are above the place `after`, counted up to a page."""
+    me = await require_viewer(request)
+    after = paging.decode(request.GET.get("after"))
+    found = await queries.newer(request.site.graph, request.site.timelines, me.id, after, FEED_PAGE)
+    return json({"newer": found})
 
 
 @require_http_methods(["GET", "HEAD"])
@@ -94,6 +115,22 @@ async def post(request: SiteRequest, post_id: int) -> HttpResponse:
     view = shown(msgspec.structs.replace(items[0], said=said))
     context = {"item": view, "older": paging.encode(older) if older else "", "followed": bool(followed)}
     return await show(request, "feed/post.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+async def settings(request: SiteRequest) -> HttpResponse:
+    """How one wants to read the feed."""
+    me = await require_viewer(request)
+    form = ReadingForm(
+        request.POST if request.method == "POST" else None, initial={"by_button": me.data.by_button}
+    )
+    if request.method == "POST" and form.is_valid():
+        await actions.read_by_button(
+            request.site.graph, AccountId(me.id), by_button=form.cleaned_data["by_button"]
+        )
+        messages.success(request, _("Saved."))
+        return see_other(request.path)
+    return await show(request, "feed/settings.html", {"form": form})
 
 
 @require_http_methods(["GET", "HEAD"])

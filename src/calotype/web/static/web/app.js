@@ -4,4 +4,5 @@
 
 // @ts-check
 
+import "./keys.js";
 import "./live.js";

@@ -96,8 +96,30 @@ async function reach(path, options, accept) {
     throw new Refused(0, "unreachable", "");
   }
   if (answer.ok) return answer;
+  if (answer.status === 403 && headers.has("X-CSRFToken") && (await renewed(headers))) {
+    return reach(path, { ...options, headers }, accept);
+  }
   if (answer.status === 401) document.dispatchEvent(new CustomEvent("calotype:signed-out"));
   throw await refusal(answer);
+}
+
+/**
+ * Whoever logs in again in another tab has another token: take it from this page as it is now.
+ * @param {Headers} headers of a refused request
+ * @returns {Promise<boolean>} whether there is one that was not tried yet
+ */
+async function renewed(headers) {
+  try {
+    const page = await (await fetch(location.pathname, { credentials: "same-origin", cache: "no-store" })).text();
+    const found = /<body[^>]* data-csrf="([^"]+)"/.exec(page)?.[1];
+    if (!found || headers.has("X-Renewed")) return false;
+    document.body.dataset["csrf"] = found;
+    headers.set("X-CSRFToken", found);
+    headers.set("X-Renewed", "1");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @param {Response} answer */

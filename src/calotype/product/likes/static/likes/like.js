@@ -1,0 +1,153 @@
+/*
+ * Likes that show at once: by the button, and by two taps on a photograph. One that fails is taken back, and says why.
+ *
+ * `calotype:unsent`, cancelable, on the document: a like could not be sent since the site cannot be reached. Whoever
+ * prevents its default sends it later (`detail`: `path`, `fields`, `key`), and what is shown stays.
+ */
+
+// @ts-check
+
+import { newKey, Refused, send } from "../web/request.js";
+import { say, toast } from "../web/say.js";
+import { gettext, ngettext, number } from "../web/words.js";
+
+const TWO_TAPS_MS = 300;
+const TWO_TAPS_PX = 30;
+const BURST_MS = 900;
+
+/** Posts with a request under way. @type {Set<string>} */
+const busy = new Set();
+
+/** @type {{at: number, x: number, y: number, on: EventTarget | null}} */
+let tapped = { at: 0, x: 0, y: 0, on: null };
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || form.dataset["like"] === undefined) return;
+  event.preventDefault();
+  void turn(form, !isLiked(form));
+});
+
+// Not `dblclick`: some phones keep it to themselves.
+document.addEventListener("pointerup", (event) => {
+  const photo = event.target instanceof Element ? event.target.closest(".photo") : null;
+  if (!photo || !event.isPrimary || event.button !== 0 || onControl(event)) return;
+  const second =
+    tapped.on === photo &&
+    event.timeStamp - tapped.at < TWO_TAPS_MS &&
+    Math.hypot(event.clientX - tapped.x, event.clientY - tapped.y) < TWO_TAPS_PX;
+  tapped = second
+    ? { at: 0, x: 0, y: 0, on: null }
+    : { at: event.timeStamp, x: event.clientX, y: event.clientY, on: photo };
+  const form = second && photo.closest("[data-post]")?.querySelector("[data-like]");
+  if (!(form instanceof HTMLFormElement)) return;
+  burst(photo, form);
+  if (!isLiked(form)) void turn(form, true);
+});
+
+/** @param {Event} event */
+function onControl(event) {
+  return event.target instanceof Element && event.target.closest("a, button") !== null;
+}
+
+/** @param {HTMLFormElement} form */
+function isLiked(form) {
+  return form.querySelector("[aria-pressed]")?.getAttribute("aria-pressed") === "true";
+}
+
+/**
+ * Show it, then send it. What is pressed while a request is under way is sent after it, if it still differs.
+ * @param {HTMLFormElement} form
+ * @param {boolean} liked
+ */
+async function turn(form, liked) {
+  const id = form.dataset["like"] ?? "";
+  show(form, liked, likes(form) + (liked ? 1 : -1));
+  if (busy.has(id)) return;
+  busy.add(id);
+  let now = !liked;
+  try {
+    while (now !== isLiked(form)) now = await sent(form, isLiked(form));
+  } catch (error) {
+    if (isLiked(form) !== now) show(form, now, likes(form) + (now ? 1 : -1));
+    toast(reason(error), { error: true });
+  } finally {
+    busy.delete(id);
+  }
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {boolean} liked
+ * @returns {Promise<boolean>} what the site knows now, or will once it can be reached
+ */
+async function sent(form, liked) {
+  const path = form.action.replace(/\/(un)?like\/$/, liked ? "/like/" : "/unlike/");
+  const key = newKey();
+  try {
+    const answer = /** @type {{liked: boolean, likes: number}} */ (await send(path, {}, { key, keepalive: true }));
+    if (isLiked(form) === answer.liked) show(form, answer.liked, answer.likes);
+    say(answer.liked ? gettext("Liked. {likes}", { likes: words(answer.likes) }) : gettext("You no longer like it."));
+    return answer.liked;
+  } catch (error) {
+    if (!(error instanceof Refused && error.status === 0)) throw error;
+    const detail = { path, fields: {}, key };
+    if (document.dispatchEvent(new CustomEvent("calotype:unsent", { cancelable: true, detail }))) throw error;
+    return liked;
+  }
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {boolean} liked
+ * @param {number} n how many like the post
+ */
+function show(form, liked, n) {
+  form.querySelector("[aria-pressed]")?.setAttribute("aria-pressed", String(liked));
+  form.action = form.action.replace(/\/(un)?like\/$/, liked ? "/unlike/" : "/like/");
+  const line = count(form);
+  if (!line) return;
+  line.dataset["n"] = String(Math.max(0, n));
+  line.textContent = words(n);
+  line.hidden = n < 1;
+}
+
+/** @param {HTMLFormElement} form */
+function likes(form) {
+  return Number(count(form)?.dataset["n"] ?? 0);
+}
+
+/** @param {HTMLFormElement} form @returns {HTMLElement | null | undefined} */
+function count(form) {
+  return form.closest("[data-post]")?.querySelector("[data-likes]");
+}
+
+/** As the filter `count` writes it: in full, then 12.3K. @param {number} n */
+function words(n) {
+  const short = n < 10_000 ? number(n) : new Intl.NumberFormat(document.documentElement.lang || "en", SHORT).format(n);
+  return ngettext("{likes} like", "{likes} likes", n, { likes: short });
+}
+
+/** @type {Intl.NumberFormatOptions} */
+const SHORT = { notation: "compact", maximumFractionDigits: 1, roundingMode: "trunc" };
+
+/** @param {unknown} error */
+function reason(error) {
+  if (!(error instanceof Refused)) throw error;
+  if (error.code === "post_missing") return gettext("This post has just been deleted.");
+  if (error.status === 0) return gettext("The site cannot be reached: your like was not saved.");
+  return error.message || gettext("That did not work: your like was not saved.");
+}
+
+/**
+ * A heart over the photo, for those who do not mind motion: look.css hides it from others.
+ * @param {Element} photo
+ * @param {HTMLFormElement} form whose heart it is
+ */
+function burst(photo, form) {
+  const icon = form.querySelector(".icon")?.cloneNode(true);
+  if (!(icon instanceof Element)) return;
+  icon.classList.add("burst");
+  photo.append(icon);
+  setTimeout(() => icon.remove(), BURST_MS);
+}
