@@ -38,6 +38,7 @@ ICONS = (
     "message-circle",
     "pencil",
     "settings",
+    "share-2",
     "square-plus",
     "trash-2",
     "triangle-alert",

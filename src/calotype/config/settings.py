@@ -83,6 +83,7 @@ SLICES = (
     "photos",
     "likes",
     "comments",
+    "sharing",
     "feed",
     "notifications",
     "profiles",
