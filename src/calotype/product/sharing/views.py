@@ -61,7 +61,7 @@ def _for_everybody(found: PhotoEmbed) -> HttpResponse:
 async def share_post(request: SiteRequest, post_id: int) -> HttpResponse:
     node, author = await seen_by_everybody(request.site.graph, post_id)
     shared = post_card(node, author, origin_of(request))
-    context = {"url": shared.url, "title": shared.title, "shown": shared.by, "code": str(embed_code(shared))}
+    context = {"url": shared.url, "title": shared.title, "shown": shared.by, "code": embed_code(shared)}
     return await _sheet(request, context)
 
 
