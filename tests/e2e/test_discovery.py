@@ -176,6 +176,8 @@ def test_a_post_that_came_meanwhile_moves_nothing_and_hides_nothing(
     at_rest(page)
     before = first_seen(page)
     made = in_site(site, "one_more", prolific)
+    while f"/p/{made}/" not in page.request.get(f"/@{prolific}/").text():
+        page.wait_for_timeout(50)  # until the log of that process has reached the site's cache
     page.reload()
     page.wait_for_function("scrollY > 0")
     at_rest(page)

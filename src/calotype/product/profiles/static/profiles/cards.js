@@ -79,12 +79,12 @@ async function show(anchor) {
   card.addEventListener("pointerenter", () => clearTimeout(timer));
   card.addEventListener("pointerleave", leave);
   card.addEventListener("focusout", left);
-  document.body.append(card);
+  (document.querySelector("main") ?? document.body).append(card);
   if ("popover" in card) {
     card.popover = "manual";
     card.showPopover();
   }
-  put(card, anchor.getBoundingClientRect());
+  put(card, anchor.getBoundingClientRect(), Boolean(anchor.closest(".grid")));
   anchor.setAttribute("aria-describedby", card.id);
 }
 
@@ -107,16 +107,19 @@ async function ask(address) {
 }
 
 /**
- * Below what it is about, above where there is no room, and within the window.
+ * Below what it is about, above where there is no room, and within the window; at the foot of a cell, which is clicked through it.
  * @param {HTMLElement} box
  * @param {DOMRect} about
+ * @param {boolean} cell
  */
-function put(box, about) {
+function put(box, about, cell) {
   const { width, height } = box.getBoundingClientRect();
   const below = about.bottom + GAP + height <= innerHeight || about.top < height + GAP;
-  const inside = Math.min(below ? about.bottom + GAP : about.top - GAP - height, innerHeight - height - GAP);
+  const beside = below && !cell ? about.bottom + GAP : (cell ? about.bottom : about.top) - GAP - height;
+  const inside = Math.min(beside, innerHeight - height - GAP);
   const rtl = getComputedStyle(box).direction === "rtl";
-  const start = rtl ? about.right - width : about.left;
+  const inset = cell ? GAP : 0;
+  const start = rtl ? about.right - width - inset : about.left + inset;
   box.style.top = `${Math.max(GAP, inside)}px`;
   box.style.left = `${Math.max(GAP, Math.min(start, document.documentElement.clientWidth - width - GAP))}px`;
 }
