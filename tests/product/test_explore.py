@@ -10,7 +10,7 @@ import pytest
 
 from calotype.infra.ids import shard_of
 from calotype.product.accounts.types import Person
-from calotype.product.explore import actions
+from calotype.product.explore import actions, views
 from calotype.product.explore.queries import ranking, ranking_id
 from calotype.product.explore.types import DAY_MS, OF_ONE_AUTHOR, WINDOW_MS, Ranking, score
 from calotype.product.photos.types import POSTED, Post
@@ -182,3 +182,21 @@ async def test_the_page_is_three_reads_however_much_is_ranked(
     async with counted(web_site) as statements:
         await ann.browser.get("/explore/")
     assert len(statements) <= 7, "\n".join(statements)
+
+
+async def test_the_page_goes_on_where_its_first_part_ends(
+    ann: Someone, bob: Someone, browser: Client, ranked: Ranked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for author, other in ((ann, bob), (bob, ann)) * 2:
+        await like(await author.post_one(), other)
+    best = await ranked()
+    assert len(best) == 4
+    monkeypatch.setattr(views, "GRID_PAGE", 3)
+    assert 'rel="next" href="/explore/?before=3"' in (await browser.get("/explore/")).text
+    parts = [(await browser.get(f"/explore/?before={at}", {"x-fragment": "1"})).text for at in (0, 3, 6)]
+    assert [[int(id_) for id_ in re.findall(r'<a href="/p/(\d+)/"', part)] for part in parts] == [
+        best[:3],
+        best[3:],
+        [],
+    ]
+    assert (await browser.get("/explore/?before=x")).error_code == "bad_request"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -344,3 +345,41 @@ async def test_what_is_no_id_of_a_notification_is_refused(told: Someone, wrong: 
 async def test_a_marker_is_moved_by_nobody_elses_page(told: Someone) -> None:
     answer = await told.browser.request("POST", "/api/v1/markers", body=b"notifications[last_read_id]=5")
     assert (answer.status, answer.error_code) == (403, "csrf_failed")
+
+
+async def test_the_page_is_sent_in_parts_and_a_part_is_seen_too(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    await like(web_site.graph, bob.id, await post(web_site, told.id))
+    await all_done(work)
+    part = await told.browser.get("/notifications/", {"x-fragment": "1"})
+    assert part.text.lstrip().startswith('<ol class="happened"')
+    assert "<html" not in part.text
+    assert "X-Fragment" in part.headers["vary"]
+    assert await unread(web_site, told) == 0
+
+
+async def test_what_is_marked_as_read_is_read_and_nothing_that_is_still_to_come(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    await like(web_site.graph, bob.id, await post(web_site, told.id))
+    await all_done(work)
+    assert await unread(web_site, told) == 1
+    answer = await told.browser.post(
+        "/notifications/read/", {"up_to": "9" * 15}, headers={"accept": "application/json"}
+    )
+    assert answer.json() == {"unread": 0}
+    assert await queries.seen(web_site.graph, told.id) <= time.time() * 1_000
+    assert (await told.browser.post("/notifications/read/", {"up_to": "1"})).location == "/notifications/"
+    for wrong in ("", "-1", "x", "1" * 16, "٣"):
+        assert (await told.browser.post("/notifications/read/", {"up_to": wrong})).error_code == "bad_request"
+
+
+async def test_settings_are_saved_without_leaving_the_page(told: Someone) -> None:
+    headers = {"accept": "application/json"}
+    saved = await told.browser.post("/settings/notifications/", {"wanted": ["like"]}, headers=headers)
+    assert saved.json() == {"saved": "Saved."}
+    wrong = await told.browser.post("/settings/notifications/", {"wanted": ["moon"]}, headers=headers)
+    assert (wrong.status, wrong.error_code) == (422, "not_saved")
+    page = (await told.browser.get("/settings/notifications/")).text
+    assert re.findall(r'value="(\w+)"[^>]*checked', page) == ["like"]

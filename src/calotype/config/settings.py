@@ -84,6 +84,7 @@ SLICES = (
     "photos",
     "likes",
     "comments",
+    "sharing",
     "feed",
     "notifications",
     "profiles",

@@ -28,6 +28,7 @@ urlpatterns = [
     path("", include("calotype.product.likes.urls")),
     path("", include("calotype.product.comments.urls")),
     path("", include("calotype.product.follows.urls")),
+    path("", include("calotype.product.sharing.urls")),
     path("", include("calotype.product.demo.urls")),
     path("", include("calotype.product.profiles.urls")),
     path("", include("calotype.product.tags.urls")),

@@ -9,14 +9,25 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
 _json = msgspec.json.Encoder()
 
 
+FRAGMENT = "X-Fragment"
+"""With this header a module asks for that part of a page which it is going to put into the page that is open."""
+
+
+def wants_fragment(request: HttpRequest) -> bool:
+    return request.headers.get(FRAGMENT) == "1"
+
+
 def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """A page that depends on who asks, so no shared cache may keep it."""
+    """A page, or a part of one, that depends on who asks, so no shared cache may keep it. Going back, a browser must not
+    show the part in place of the page."""
     response = HttpResponse(render_to_string(template, context, request), status=status)
+    patch_vary_headers(response, (FRAGMENT,))
     response["Cache-Control"] = "private, no-cache"
     return response
 

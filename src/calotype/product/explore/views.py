@@ -15,7 +15,7 @@ from calotype.product.feed.queries import items_of
 from calotype.product.feed.statuses import status
 from calotype.product.profiles.grid import cell
 from calotype.web import paging
-from calotype.web.pages import json, origin_of
+from calotype.web.pages import json, origin_of, page, wants_fragment
 from calotype.web.request import SiteRequest
 
 GRID_PAGE = 60
@@ -25,12 +25,16 @@ GRID_PAGE = 60
 async def explore(request: SiteRequest) -> HttpResponse:
     graph = request.site.graph
     ranking = await queries.ranking(graph)
-    found = await queries.popular(graph, ranking, GRID_PAGE) if ranking else []
+    offset = paging.offset(request.GET.get("before"))
+    found = await queries.popular(graph, ranking, GRID_PAGE + 1, offset) if ranking else []
     context = {
-        "posts": [cell(each) for each in found],
+        "posts": [cell(each) for each in found[:GRID_PAGE]],
+        "older": str(offset + GRID_PAGE) if len(found) > GRID_PAGE else "",
         "at": datetime.fromtimestamp(ranking.at / 1000, UTC) if ranking else None,
         "every_min": round(EVERY_S / 60),
     }
+    if wants_fragment(request):
+        return page(request, "profiles/_grid.html", {"part": True, **context})
     return await show(request, "explore/explore.html", context)
 
 

@@ -27,6 +27,7 @@ from calotype.product.follows.queries import followed_among
 from calotype.product.photos.queries import PostMissing, photo_views, post_of
 from calotype.product.photos.types import posted_at
 from calotype.product.profiles.queries import to_find
+from calotype.product.sharing.cards import post_card
 from calotype.product.words.links import linked
 from calotype.web import paging
 from calotype.web.pages import json, origin_of, see_other
@@ -113,7 +114,12 @@ async def post(request: SiteRequest, post_id: int) -> HttpResponse:
     if not items:
         raise PostMissing("there is no such post; it may have been deleted")
     view = shown(msgspec.structs.replace(items[0], said=said))
-    context = {"item": view, "older": paging.encode(older) if older else "", "followed": bool(followed)}
+    context = {
+        "item": view,
+        "older": paging.encode(older) if older else "",
+        "followed": bool(followed),
+        "share": post_card(node, items[0].author, origin_of(request)),
+    }
     return await show(request, "feed/post.html", context)
 
 

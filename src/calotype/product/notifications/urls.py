@@ -4,6 +4,7 @@ from calotype.product.notifications import api, views
 
 urlpatterns = [
     path("notifications/", views.notifications, name="notifications"),
+    path("notifications/read/", views.read, name="read_notifications"),
     path("notifications/unread/", views.unread, name="unread"),
     path("notifications/live/", views.live, name="live"),
     path("settings/notifications/", views.settings, name="notification_settings"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse, StreamingHttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer
@@ -19,14 +21,20 @@ from calotype.product.notifications.forms import WORDS, WantedForm
 from calotype.product.notifications.types import Note
 from calotype.product.photos.queries import photo_view
 from calotype.std.deadline import deadline
-from calotype.std.errors import CalotypeError
+from calotype.std.errors import BadRequest, CalotypeError, Unprocessable
 from calotype.web import paging
-from calotype.web.pages import json, see_other
+from calotype.web.errors import wants_json
+from calotype.web.pages import json, see_other, wants_fragment
 from calotype.web.request import SiteRequest
 from calotype.web.site import Site
 
 RECONNECT_MS = 3_000
 COUNT_WITHIN_S = 5.0
+MOMENT_DIGITS = 15
+
+
+class NotSaved(Unprocessable):
+    code = "not_saved"
 
 
 @require_http_methods(["GET", "HEAD"])
@@ -42,8 +50,26 @@ async def notifications(request: SiteRequest) -> HttpResponse:
     context = {
         "notes": [shown(note) for note in page.notes],
         "older": paging.encode(page.older) if page.older else "",
+        "seen": str(page.seen),
+        "unread": any(note.unread for note in page.notes),
     }
-    return await show(request, "notifications/notifications.html", context)
+    part = "notifications/_notes.html" if wants_fragment(request) else "notifications/notifications.html"
+    return await show(request, part, context)
+
+
+@require_POST
+async def read(request: SiteRequest) -> HttpResponse:
+    """Note what has been read, up to `up_to` in milliseconds since 1970 and never beyond now: what is still to come is new."""
+    me = await require_viewer(request)
+    up_to = request.POST.get("up_to", "")
+    if not (up_to.isascii() and up_to.isdigit() and len(up_to) <= MOMENT_DIGITS):
+        raise BadRequest(f"{up_to[:20]!r} is no moment: a number of milliseconds since 1970 is")
+    site = request.site
+    await actions.note_seen(site.graph, AccountId(me.id), min(int(up_to), int(time.time() * 1_000)))
+    await site.live.tell(me.id)
+    if wants_json(request):
+        return json({"unread": await queries.unread(site.graph, site.timelines, me)})
+    return see_other(reverse("notifications"))
 
 
 @require_GET
@@ -95,9 +121,13 @@ async def settings(request: SiteRequest) -> HttpResponse:
     form = WantedForm(request.POST if request.method == "POST" else None, initial={"wanted": wanted})
     if request.method == "POST" and form.is_valid():
         await actions.be_quiet(request.site.graph, AccountId(me.id), form.quiet())
+        if wants_json(request):
+            return json({"saved": _("Saved.")})
         messages.success(request, _("Saved."))
         return see_other(request.path)
-    return await show(request, "notifications/settings.html", {"form": form})
+    if form.errors and wants_json(request):
+        raise NotSaved(" ".join(str(error) for errors in form.errors.values() for error in errors))
+    return await show(request, "notifications/settings.html", {"form": form}, 422 if form.errors else 200)
 
 
 def shown(note: Note) -> dict[str, Any]:

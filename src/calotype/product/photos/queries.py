@@ -40,6 +40,14 @@ class PhotoView(msgspec.Struct, frozen=True):
     full: str
 
 
+class Picture(msgspec.Struct, frozen=True):
+    """One stored JPEG of a photograph, for places that cannot choose among several."""
+
+    url: str
+    width: int
+    height: int
+
+
 async def post_of(graph: Graph, post_id: int) -> Node[Post]:
     """The post; raises `PostMissing`."""
     post = await graph.obj_get(Post, post_id)
@@ -84,6 +92,19 @@ def photo_view(post_id: int, photo: Photo) -> PhotoView:
         square=url("square.webp"),
         full=url(f"{photo.widths[-1]}.jpeg"),
     )
+
+
+def picture(
+    post_id: int, photo: Photo, max_width: int | None = None, max_height: int | None = None
+) -> Picture:
+    """The largest JPEG that fits. When not even the smallest does, that one, with the size at which it would."""
+    sizes = [(width, max(1, round(photo.height * width / photo.width))) for width in photo.widths]
+    widest, highest = max_width or sizes[-1][0], max_height or sizes[-1][1]
+    fitting = [size for size in sizes if size[0] <= widest and size[1] <= highest]
+    width, height = fitting[-1] if fitting else sizes[0]
+    shrink = min(1.0, widest / width, highest / height)
+    url = media_url(post_id, photo.id, f"{width}.jpeg")
+    return Picture(url, max(1, int(width * shrink)), max(1, int(height * shrink)))
 
 
 def photo_views(post: Node[Post]) -> list[PhotoView]:

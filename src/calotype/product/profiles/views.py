@@ -1,50 +1,107 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from typing import Any
 
 from django.http import HttpResponse
 from django.views.decorators.http import require_http_methods
 
+from calotype.infra.tao import START, Node
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import by_username, card, require_viewer, viewer
+from calotype.product.accounts.types import Person
+from calotype.product.comments.queries import comment_counts
 from calotype.product.follows.queries import counts, followed_among
-from calotype.product.photos.queries import photo_view, posts_of
-from calotype.product.photos.types import POSTED
+from calotype.product.likes.queries import like_counts
+from calotype.product.photos.queries import posts_of
+from calotype.product.photos.types import POSTED, posted_at
+from calotype.product.profiles.grid import Listed, cell
 from calotype.product.profiles.queries import to_find
+from calotype.product.sharing.cards import profile_card, seen_by_everybody
 from calotype.web import paging
-from calotype.web.pages import see_other
+from calotype.web.pages import origin_of, page, see_other, wants_fragment
 from calotype.web.request import SiteRequest
 
 GRID_PAGE = 30
 PEOPLE_A_PAGE = 30
+LAST_POSTS = 3
+"""Of the card of a person."""
 
 
 @require_http_methods(["GET", "HEAD"])
 async def profile(request: SiteRequest, username: str) -> HttpResponse:
-    graph = request.site.graph
-    person = await by_username(graph, username)
+    person = await by_username(request.site.graph, username)
     if person.data.username != username:
         return see_other(f"/@{person.data.username}/")
+    if wants_fragment(request):
+        return page(request, "profiles/_grid.html", {"part": True, **await _grid(request, person)})
+    grid, known = await asyncio.gather(_grid(request, person), _known(request, person))
     me = await viewer(request)
-    (posts, older), follow_counts, post_count, followed = await asyncio.gather(
-        posts_of(graph, person.id, paging.decode(request.GET.get("before")), GRID_PAGE),
+    context = {
+        "mine": me is not None and me.id == person.id,
+        "share": profile_card(card(person), origin_of(request)),
+        **grid,
+        **known,
+    }
+    return await show(request, "profiles/profile.html", context)
+
+
+async def _grid(request: SiteRequest, person: Node[Person]) -> dict[str, Any]:
+    """A page of somebody's posts."""
+    before = paging.decode(request.GET.get("before"))
+    posts, older = await posts_of(request.site.graph, person.id, before, GRID_PAGE)
+    author = card(person)
+    return {
+        "posts": [cell(Listed(post, author)) for post in posts],
+        "older": paging.encode(older) if older else "",
+    }
+
+
+async def _known(request: SiteRequest, person: Node[Person]) -> dict[str, Any]:
+    """What stands above the posts."""
+    graph = request.site.graph
+    me = await viewer(request)
+    follow_counts, post_count, followed = await asyncio.gather(
         counts(graph, person.id),
         graph.assoc_count(POSTED, person.id),
         followed_among(graph, me.id if me else 0, [person.id]),
     )
-    context = {
+    return {
         "person": card(person),
-        "mine": me is not None and me.id == person.id,
         "followed": bool(followed),
         "counts": follow_counts,
         "post_count": post_count,
-        "posts": [
-            {"id": post.id, "photo": photo_view(post.id, post.data.photos[0]), "many": len(post.data.photos)}
-            for post in posts
-        ],
-        "older": paging.encode(older) if older else "",
     }
-    return await show(request, "profiles/profile.html", context)
+
+
+@require_http_methods(["GET", "HEAD"])
+async def person_card(request: SiteRequest, username: str) -> HttpResponse:
+    """What is shown of somebody whose name is pointed at. Public, as the profile is."""
+    person = await by_username(request.site.graph, username)
+    known, (posts, _) = await asyncio.gather(
+        _known(request, person), posts_of(request.site.graph, person.id, START, LAST_POSTS)
+    )
+    author = card(person)
+    last = [cell(Listed(post, author)) for post in posts]
+    return await show(request, "profiles/_person_card.html", {"posts": last, **known})
+
+
+@require_http_methods(["GET", "HEAD"])
+async def post_card(request: SiteRequest, post_id: int) -> HttpResponse:
+    """What is shown of a post in a grid that is pointed at. Public, as the post is."""
+    graph = request.site.graph
+    (post, author), likes, talk = await asyncio.gather(
+        seen_by_everybody(graph, post_id), like_counts(graph, [post_id]), comment_counts(graph, [post_id])
+    )
+    context = {
+        "author": author,
+        "caption": post.data.caption,
+        "likes": likes[post_id],
+        "comments": talk[post_id],
+        "at": datetime.fromtimestamp(posted_at(post) / 1000, UTC),
+    }
+    return page(request, "profiles/_post_card.html", context)
 
 
 @require_http_methods(["GET", "HEAD"])

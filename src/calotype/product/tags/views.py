@@ -15,7 +15,7 @@ from calotype.product.tags import queries
 from calotype.product.words.links import tag_url
 from calotype.product.words.parsing import tag_key
 from calotype.web import paging
-from calotype.web.pages import json, origin_of, see_other
+from calotype.web.pages import json, origin_of, page, see_other, wants_fragment
 from calotype.web.request import SiteRequest
 
 GRID_PAGE = 30
@@ -40,6 +40,8 @@ async def tag(request: SiteRequest, name: str) -> HttpResponse:
         "posts": [cell(each) for each in found],
         "older": paging.encode(older) if older else "",
     }
+    if wants_fragment(request):
+        return page(request, "profiles/_grid.html", {"part": True, **context})
     return await show(request, "tags/tag.html", context)
 
 

@@ -1,0 +1,491 @@
+"""Finding people and photographs: grids that go on, cards, following, sharing, news; as people do it, and when things fail."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page, Route, expect
+
+from tests.e2e.conftest import WIDTHS, OpenPage
+from tests.running_site import SOURCE, RunningSite
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+MANY = 10_000
+"""Posts of one person."""
+
+CELLS = 120
+"""At most in the page: the window, and as much above and below it."""
+
+IN_SITE = """
+import asyncio, os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "calotype.config.settings"
+import django
+django.setup(set_prefix=False)
+from django.conf import settings
+from calotype.config.wiring import open_site
+from calotype.infra.ids import shard_of
+from calotype.product.accounts.queries import by_username
+from calotype.product.accounts.types import Person
+from calotype.product.demo.population import Size, make_population
+from calotype.product.photos.types import POSTED, Post, posted_at
+
+async def many(site, amount):
+    (id_,) = await make_population(site, Size(1, int(amount), 0, 0, 0), lambda *_: None)
+    return (await site.graph.obj_get(Person, id_)).data.username
+
+async def one_more(site, username):
+    person = await by_username(site.graph, username)
+    (last,) = await site.graph.assoc_range(POSTED, person.id, 0, 1)
+    photos = (await site.graph.obj_get(Post, last.id2)).data.photos
+    post = await site.graph.obj_add(Post(person.id, photos, borrowed=True), shard=shard_of(person.id))
+    await site.graph.assoc_add(POSTED, person.id, post.id, time=max(posted_at(post), last.time + 1))
+    return post.id
+
+async def run(what, argument):
+    async with open_site(settings.SITE, settings.DATA) as site:
+        print(await globals()[what](site, argument))
+
+asyncio.run(run(*sys.argv[1:]))
+"""
+"""What no page can do fast enough, done by a process beside the site's own."""
+
+
+def in_site(site: RunningSite, what: str, argument: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", IN_SITE, what, str(argument)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE), "CALOTYPE_DATA": str(site.data)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()[-1]
+
+
+@pytest.fixture(scope="module")
+def prolific(site: RunningSite) -> str:
+    """The user name of somebody with 10,000 posts."""
+    return in_site(site, "many", MANY)
+
+
+def cells(page: Page) -> Locator:
+    return page.locator(".grid > li:not(.ghost)")
+
+
+def scroll_on(page: Page, until: int) -> int:
+    """Scroll down until so many cells are known; the most that were in the page at once."""
+    most = 0
+    for _ in range(2_000):
+        there, known = page.evaluate("""() => {
+                scrollTo(0, document.documentElement.scrollHeight);
+                const cells = document.querySelectorAll(".grid > li");
+                return [cells.length, Number(cells[cells.length - 1].getAttribute("aria-posinset"))];
+            }""")
+        most = max(most, there)
+        if known >= until:
+            return most
+        page.wait_for_timeout(20)
+    raise AssertionError(f"only {known} cells came")
+
+
+def first_seen(page: Page) -> tuple[str, float]:
+    """The address of the first cell that is in the window, and how far from its top."""
+    found = page.evaluate("""() => {
+            const seen = [...document.querySelectorAll(".grid > li:not(.ghost)")]
+                .find((cell) => cell.getBoundingClientRect().bottom > 1);
+            return [seen.querySelector("a").pathname, seen.getBoundingClientRect().top];
+        }""")
+    return str(found[0]), float(found[1])
+
+
+def at_rest(page: Page) -> None:
+    """Until every cell in the window has come."""
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".grid > li")].some((cell) => cell.getBoundingClientRect().bottom > 0)
+            && ![...document.querySelectorAll(".grid > .ghost")].some((cell) => {
+                const box = cell.getBoundingClientRect();
+                return box.bottom > 0 && box.top < innerHeight;
+            })"""
+    )
+
+
+def focused(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.pathname ?? document.activeElement.tagName"))
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
+
+
+def test_of_ten_thousand_cells_the_page_has_only_what_is_near_the_window(
+    open_page: OpenPage, prolific: str
+) -> None:
+    page = open_page()
+    page.goto(f"/@{prolific}/")
+    assert scroll_on(page, MANY) <= CELLS
+    page.wait_for_timeout(300)
+    last = page.locator(f'.grid > li[aria-posinset="{MANY}"]')
+    expect(last).to_have_attribute("aria-setsize", str(MANY))
+    pitch = page.evaluate("document.querySelector('.grid > li').getBoundingClientRect().height + 4")
+    height = page.evaluate("document.querySelector('.grid').getBoundingClientRect().height")
+    assert height == pytest.approx(pitch * -(-MANY // 3) - 4, abs=4)
+    page.evaluate("scrollTo(0, 0)")
+    at_rest(page)
+    expect(page.locator('.grid > li[aria-posinset="1"] a')).to_be_visible()
+    assert page.locator(".grid > li").count() <= CELLS
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_back_and_reload_lead_to_where_one_was(width: int, open_page: OpenPage, prolific: str) -> None:
+    page = open_page(width)
+    page.goto(f"/@{prolific}/")
+    scroll_on(page, 500)
+    page.evaluate("scrollTo(0, document.querySelector('.grid').getBoundingClientRect().height / 2)")
+    at_rest(page)
+    before = first_seen(page)
+    page.reload()
+    at_rest(page)
+    assert first_seen(page) == (before[0], pytest.approx(before[1], abs=2))
+
+    link = page.locator(f'.grid a[href="{before[0]}"]')
+    link.focus()
+    seen = first_seen(page)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(before[0]))
+    page.go_back()
+    at_rest(page)
+    assert first_seen(page) == (seen[0], pytest.approx(seen[1], abs=2))
+    page.wait_for_function("path => document.activeElement.pathname === path", arg=before[0])
+
+
+def test_a_post_that_came_meanwhile_moves_nothing_and_hides_nothing(
+    open_page: OpenPage, site: RunningSite, prolific: str
+) -> None:
+    page = open_page()
+    page.goto(f"/@{prolific}/")
+    scroll_on(page, 200)
+    page.evaluate("scrollTo(0, document.querySelector('.grid').getBoundingClientRect().height / 3)")
+    at_rest(page)
+    before = first_seen(page)
+    made = in_site(site, "one_more", prolific)
+    while f"/p/{made}/" not in page.request.get(f"/@{prolific}/").text():
+        page.wait_for_timeout(50)  # until the log of that process has reached the site's cache
+    page.reload()
+    page.wait_for_function("scrollY > 0")
+    at_rest(page)
+    there = page.evaluate("[...document.querySelectorAll('.grid a')].map((a) => a.pathname)")
+    assert before[0] in there
+    page.evaluate("scrollTo(0, 0)")
+    at_rest(page)
+    top = page.evaluate("[...document.querySelectorAll('.grid a')].map((a) => a.pathname)")
+    assert top[0] == f"/p/{made}/"
+    without = page.context.browser.new_context(java_script_enabled=False, base_url=site.url)  # type: ignore[union-attr]
+    plain = without.new_page()
+    plain.goto(f"/@{prolific}/")
+    plain.get_by_role("link", name="Older posts").click()
+    second = plain.locator(".grid a").evaluate_all("all => all.map((a) => a.pathname)")
+    without.close()
+    assert top[30:36] == second[:6]
+
+
+def test_arrows_move_within_a_grid_which_is_one_stop(open_page: OpenPage, prolific: str) -> None:
+    page = open_page()
+    page.goto(f"/@{prolific}/")
+    order = page.evaluate("[...document.querySelectorAll('.grid a')].map((a) => a.pathname)")
+    page.locator(".grid a").first.focus()
+    for key, at in (
+        ("ArrowRight", 1),
+        ("ArrowDown", 4),
+        ("ArrowDown", 7),
+        ("ArrowLeft", 6),
+        ("End", 8),
+        ("Home", 6),
+        ("ArrowUp", 3),
+        ("Control+Home", 0),
+        ("ArrowLeft", 0),
+        ("ArrowUp", 0),
+    ):
+        page.keyboard.press(key)
+        page.wait_for_function("path => document.activeElement.pathname === path", arg=order[at])
+    assert page.locator('.grid a[tabindex="0"]').count() == 1
+    for _ in range(15):  # beyond the first page, faster than pages come
+        page.keyboard.press("ArrowDown")
+        page.wait_for_timeout(30)
+    page.wait_for_function("document.activeElement.closest('li')?.getAttribute('aria-posinset') === '46'")
+    box = page.evaluate("document.activeElement.getBoundingClientRect().toJSON()")
+    assert box["top"] >= 0 and box["bottom"] <= 900
+    page.keyboard.press("Tab")
+    assert not page.evaluate("Boolean(document.activeElement.closest('.grid'))")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.closest('li').getAttribute('aria-posinset')") == "46"
+    page.evaluate("scrollTo(0, 0)")
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.activeElement.closest('li')?.getAttribute('aria-posinset')") == "46"
+
+
+def test_a_page_that_does_not_come_can_be_asked_for_again(open_page: OpenPage, prolific: str) -> None:
+    page = open_page(390, expects=["status of 503"])
+    page.goto(f"/@{prolific}/")
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=503, body="")
+
+    page.route("**/*before=*", refuse)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("did not come")
+    page.unroute("**/*before=*", refuse)
+    alert.get_by_role("button", name="Try again").click()
+    expect(alert).to_have_count(0)
+    scroll_on(page, 90)
+
+
+def test_without_javascript_a_grid_has_its_pages(open_page: OpenPage, prolific: str) -> None:
+    page = open_page(javascript=False)
+    page.goto(f"/@{prolific}/")
+    expect(cells(page)).to_have_count(30)
+    first = page.locator(".grid a").first.get_attribute("href")
+    page.get_by_role("link", name="Older posts").click()
+    expect(cells(page)).to_have_count(30)
+    assert page.locator(".grid a").first.get_attribute("href") != first
+    page.get_by_role("link", name="Back to the start").click()
+    assert page.locator(".grid a").first.get_attribute("href") == first
+
+
+def test_a_card_comes_for_the_pointer_and_stays_while_it_is_pointed_at(open_page: OpenPage) -> None:
+    page = open_page(signed_in=True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/card/" in request.url else None)
+    page.goto("/@mara/followers/")
+    name = page.locator(".person .name").first
+    card = page.locator(".hover-card")
+    for _ in range(2):
+        name.hover()
+        expect(card).to_be_visible()
+        card.hover()
+        page.wait_for_timeout(500)
+        expect(card).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(card).to_have_count(0)
+        page.mouse.move(640, 5)
+    assert len(asked) == 1
+    name.hover()
+    expect(card).to_be_visible()
+    expect(name).to_have_attribute("aria-describedby", "hover-card")
+    assert violations(page) == []
+    page.mouse.move(640, 5)
+    expect(card).to_have_count(0)
+    expect(name).not_to_have_attribute("aria-describedby", "hover-card")
+
+
+def test_a_card_comes_for_the_keyboard_and_one_can_go_into_it_and_on(open_page: OpenPage) -> None:
+    page = open_page(signed_in=True)
+    page.goto("/@mara/followers/")
+    page.locator(".person .name").nth(1).focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    here = focused(page)
+    card = page.locator(".hover-card")
+    expect(card).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate("Boolean(document.activeElement.closest('.hover-card button'))")
+    page.keyboard.press("Shift+Tab")
+    assert focused(page) == here
+    expect(card).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("Boolean(document.activeElement.closest('.person form'))")
+    expect(card).to_have_count(0)
+    page.keyboard.press("Shift+Tab")
+    expect(card).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(card).to_have_count(0)
+    assert focused(page) == here
+
+
+def test_a_cell_tells_its_likes_and_comments(open_page: OpenPage) -> None:
+    page = open_page()
+    page.goto("/explore/")
+    page.locator(".grid li").first.hover()
+    card = page.locator(".hover-card")
+    expect(card).to_contain_text(re.compile(r"\d+ likes?"))
+    assert card.get_attribute("role") == "tooltip"
+    assert violations(page) == []
+
+
+def test_following_shows_at_once_everywhere_and_is_said(open_page: OpenPage) -> None:
+    page = open_page(signed_in=True)
+    page.goto("/@mara/followers/")
+    form = page.locator("form[data-follow]").first
+    button = form.get_by_role("button")
+    began = button.get_attribute("aria-pressed")
+    other = "false" if began == "true" else "true"
+    held: list[Route] = []
+    page.route("**/*follow/", lambda route: held.append(route))
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", other)
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", str(began))
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", other)
+    page.wait_for_timeout(100)
+    assert len(held) == 1  # the others have changed what is wanted, and in the end it is what was sent
+    held[0].continue_()
+    expect(page.locator("[data-say]")).to_contain_text(re.compile("You (do not )?follow"))
+    page.unroute("**/*follow/")
+    page.reload()
+    expect(button).to_have_attribute("aria-pressed", other)
+    button.click()
+    expect(page.locator("[data-say]")).to_contain_text(re.compile("You (do not )?follow"))
+    page.reload()
+    expect(button).to_have_attribute("aria-pressed", str(began))
+
+
+def test_a_follow_that_fails_is_taken_back_and_says_why(open_page: OpenPage) -> None:
+    page = open_page(signed_in=True, expects=["ERR_INTERNET_DISCONNECTED"])
+    page.goto("/@mara/followers/")
+    button = page.locator("form[data-follow] button").first
+    began = str(button.get_attribute("aria-pressed"))
+    page.context.set_offline(True)
+    button.click()
+    expect(page.get_by_role("alert")).to_contain_text("No connection")
+    expect(button).to_have_attribute("aria-pressed", began)
+    page.context.set_offline(False)
+    page.route(
+        "**/*follow/",
+        lambda route: route.fulfill(
+            status=422,
+            content_type="application/json",
+            body='{"error": {"code": "following_limit", "message": "You follow 6000 people.", "data": {}}}',
+        ),
+    )
+    button.click()
+    expect(page.get_by_role("alert").last).to_contain_text("You follow 6000 people.")
+    expect(button).to_have_attribute("aria-pressed", began)
+    assert violations(page) == []
+
+
+def test_a_post_is_shared_by_keyboard_alone(open_page: OpenPage) -> None:
+    page = open_page(signed_in=True)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/")
+    share = page.get_by_role("link", name=re.compile("^Share the post by")).first
+    address = str(share.get_attribute("href"))
+    share.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Share")
+    expect(dialog).to_be_visible()
+    assert violations(page) == []
+    for name, status in (("Copy link", "The link is copied."), ("Copy code", "The code is copied.")):
+        dialog.get_by_role("button", name=name).focus()
+        page.keyboard.press("Enter")
+        expect(dialog.get_by_role("status")).to_have_text(status)
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert address.removesuffix("share/") in copied
+    assert copied.startswith("<figure><a href=")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    assert focused(page) == address
+
+
+def test_a_copy_that_is_forbidden_says_what_to_do(open_page: OpenPage) -> None:
+    page = open_page()
+    page.add_init_script(
+        "navigator.clipboard.writeText = () => Promise.reject(new DOMException('', 'NotAllowedError'))"
+    )
+    page.goto("/@mara/")
+    page.get_by_role("link", name=re.compile("^Share")).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Copy link").click()
+    expect(dialog.get_by_role("status")).to_contain_text("It is selected")
+    selected = page.evaluate("getSelection().toString()")
+    assert selected.endswith("/@mara/")
+
+
+def test_a_phone_shares_with_its_own_sheet(chromium: Browser, site: RunningSite) -> None:
+    context = chromium.new_context(
+        base_url=site.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    context.add_init_script("navigator.share = async (what) => { window.shared = what; }")
+    page = context.new_page()
+    page.goto("/@mara/")
+    page.get_by_role("link", name=re.compile("^Share")).tap()
+    page.wait_for_function("window.shared")
+    assert page.evaluate("window.shared.url") == f"{site.url}/@mara/"
+    assert page.get_by_role("dialog").count() == 0
+    context.close()
+
+
+def test_sharing_without_javascript_is_a_page(open_page: OpenPage) -> None:
+    page = open_page(javascript=False)
+    page.goto("/@mara/")
+    page.get_by_role("link", name=re.compile("^Share")).click()
+    expect(page).to_have_url(re.compile("/@mara/share/$"))
+    expect(page.get_by_label("Link")).to_have_value(re.compile("/@mara/$"))
+    expect(page.get_by_role("button", name="Copy link")).to_have_count(0)
+    page.get_by_role("link", name="Done").click()
+    expect(page).to_have_url(re.compile("/@mara/$"))
+
+
+def test_new_notifications_come_into_the_open_page_when_one_wants_them(
+    open_page: OpenPage, chromium: Browser, site: RunningSite
+) -> None:
+    page = open_page(signed_in=True)
+    page.goto("/@jan/")
+    mine = str(page.locator(".grid a").first.get_attribute("href"))
+    page.goto("/notifications/")
+    expect(page.get_by_role("button", name="notification")).to_have_count(0)
+    friend = open_page()
+    friend.goto("/sign-up/")
+    friend.get_by_label("User name").fill("newsmaker")
+    friend.get_by_label("E-mail").fill("newsmaker@mail.example")
+    friend.get_by_label("Password", exact=True).fill("long enough to be one")
+    friend.get_by_role("button", name=re.compile("create|sign up", re.I)).click()
+    expect(friend).to_have_url(re.compile("/people/"))
+    friend.goto("/@jan/")
+    friend.get_by_role("button", name=re.compile("^Follow")).first.click()
+    expect(friend.locator("[data-say]")).to_contain_text("You follow")
+    friend.goto(mine)
+    friend.get_by_role("textbox", name=re.compile("comment", re.I)).first.fill("Good light")
+    friend.get_by_role("button", name=re.compile("^(Post|Send|Comment|Add)", re.I)).last.click()
+
+    page.get_by_role("button", name=re.compile("^Show . new notification")).click(timeout=20_000)
+    expect(page.get_by_text("newsmaker").first).to_be_visible()
+    assert page.evaluate("document.activeElement.closest('.event') !== null")
+    links = page.locator(".event .said a").evaluate_all(
+        "all => all.map((a) => a.getAttribute('href') + a.textContent)"
+    )
+    assert len(links) == len(set(links))
+    page.reload()
+    assert page.locator(".event.unread").count() == 0
+    assert violations(page) == []
+
+
+def test_settings_say_whether_they_are_saved(open_page: OpenPage) -> None:
+    page = open_page(signed_in=True, expects=["ERR_INTERNET_DISCONNECTED"])
+    page.goto("/settings/notifications/")
+    box, state = page.get_by_role("checkbox").first, page.locator("[data-saved-state]")
+    box.click()
+    expect(state).to_have_text("Not saved yet")
+    box.click()
+    expect(state).to_have_text("")
+    box.click()
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Save").click()
+    expect(state).to_contain_text("not saved")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Save").click()
+    expect(state).to_have_text("Saved")
+    page.reload()
+    expect(box).not_to_be_checked()
+    box.click()
+    page.get_by_role("button", name="Save").click()
+    expect(state).to_have_text("Saved")
