@@ -21,11 +21,15 @@ SHA512 = "WBZA/m2PvkFpMGHDtsBck5P2A9G4ehLlYu4GwwICcmEm1BvYVgj00lCDxKRWLlbMlOibLa
 ICONS = (
     "at-sign",
     "bell",
+    "camera",
+    "chevron-down",
     "chevron-left",
     "chevron-right",
+    "chevron-up",
     "circle-check",
     "compass",
     "ellipsis",
+    "grip-vertical",
     "hash",
     "heart",
     "house",
@@ -43,6 +47,7 @@ ICONS = (
     "triangle-alert",
     "user-plus",
     "users",
+    "x",
 )
 
 STATIC = Path(__file__).parent.parent / "src/calotype/web/static/web"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 from calotype.infra.blobs import BlobStore, blob_key
 from calotype.infra.ids import shard_of
 from calotype.infra.imaging import Processed, Recipe, process
-from calotype.infra.tao import Graph, Handler, Node, VersionConflict
+from calotype.infra.tao import Graph, Handler, Node, VersionConflict, Writes
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.queries import PostMissing, post_of
@@ -80,6 +80,21 @@ class Upload(msgspec.Struct, frozen=True):
     name: str
     data: bytes
     alt: str = ""
+    edited: bytes = b""
+    """The rendition that its author made of it in the browser, at full resolution: what is shown is made of it."""
+    recipe: bytes = b""
+    """How it was made, as JSON."""
+
+
+class Later(msgspec.Struct, frozen=True):
+    """A file that is read when its turn comes, so that of sixty large ones only two are in memory."""
+
+    name: str
+    load: Callable[[], Awaitable[Upload]]
+
+
+Follow = Callable[[Writes], Awaitable[None]]
+"""What is to commit together with a new post."""
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -92,23 +107,26 @@ class Published(msgspec.Struct, frozen=True):
 
 
 async def publish(
-    site: Site, author: AccountId, uploads: Sequence[Upload], caption: str = "", key: str = "", at_ms: int = 0
+    site: Site,
+    author: AccountId,
+    uploads: Sequence[Upload | Later],
+    caption: str = "",
+    key: str = "",
+    at_ms: int = 0,
+    follow: Follow | None = None,
 ) -> Published:
     """Store photographs and post them in their order, 20 to a post. Durable when it returns.
 
     Files that cannot be used are named in `refused`; the others are posted all the same. `key` makes a repeated request
-    (double click, retry) answer with the posts that the first one made. `at_ms` dates them back. Raises `NothingStored`, `TooManyFiles`.
+    (double click, retry) answer with the posts that the first one made. `at_ms` dates them back.
+    What `follow` writes commits with the posts. Raises `NothingStored`, `TooManyFiles`.
     """
     if not uploads:
         raise NothingStored(_("Choose at least one photo."))
     if len(uploads) > FILES_PER_UPLOAD:
-        raise TooManyFiles(
-            _("%(given)d files at once; the limit is %(limit)d.")
-            % {"given": len(uploads), "limit": FILES_PER_UPLOAD},
-            limit=FILES_PER_UPLOAD,
-        )
-    if earlier := await _earlier(site.graph, author, key):
-        return earlier
+        raise too_many(len(uploads))
+    if before := await earlier(site.graph, author, key):
+        return before
     shard = shard_of(author)
     ids = await site.graph.shards.next_ids(shard, len(uploads))
     async with site.graph.transaction("media", shard) as write:
@@ -119,19 +137,26 @@ async def publish(
     mentions = await people_in(site.graph, caption)
     whole = Post(author=author, photos=photos, caption=caption, mentions=mentions, at=at_ms)
     try:
-        posts = await _post(site.graph, whole, key, [pending])
+        posts = await _post(site.graph, whole, key, [pending], follow)
     except DuplicateUpload:  # a request with this key was faster: its posts are the answer to both
-        if earlier := await _earlier(site.graph, author, key):
-            return earlier
+        if before := await earlier(site.graph, author, key):
+            return before
         raise
     return Published(posts, len(photos), refused, notes)
+
+
+def too_many(given: int) -> TooManyFiles:
+    return TooManyFiles(
+        _("%(given)d files at once; the limit is %(limit)d.") % {"given": given, "limit": FILES_PER_UPLOAD},
+        limit=FILES_PER_UPLOAD,
+    )
 
 
 def prefix(photo_id: int) -> str:
     return f"photos/{photo_id}"
 
 
-async def _earlier(graph: Graph, author: AccountId, key: str) -> Published | None:
+async def earlier(graph: Graph, author: AccountId, key: str) -> Published | None:
     """What a request with this key has published before; None when there was none. Raises `PostMissing` if it is gone."""
     if not key:
         return None
@@ -152,15 +177,15 @@ async def _earlier(graph: Graph, author: AccountId, key: str) -> Published | Non
 
 
 async def _store_all(
-    site: Site, ids: Sequence[int], uploads: Sequence[Upload]
+    site: Site, ids: Sequence[int], uploads: Sequence[Upload | Later]
 ) -> tuple[list[Photo], list[str], list[str]]:
     """Decode and store the files, two at a time; the photos in their order, and what to tell about the others."""
     turn = asyncio.Semaphore(AT_ONCE)
 
-    async def one(id_: int, upload: Upload) -> tuple[Photo, list[str]] | CalotypeError:
+    async def one(id_: int, upload: Upload | Later) -> tuple[Photo, list[str]] | CalotypeError:
         async with turn:
             try:
-                return await _store(site, id_, upload)
+                return await _store(site, id_, upload if isinstance(upload, Upload) else await upload.load())
             except CalotypeError as error:
                 return error
 
@@ -199,7 +224,9 @@ def photo_of(id_: int, made: Processed, alt: str) -> Photo:
     return Photo(id=id_, width=made.width, height=made.height, blurhash=made.blurhash, widths=widths, alt=alt)
 
 
-async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> list[PostId]:
+async def _post(
+    graph: Graph, whole: Post, key: str, pending: Iterable[int], follow: Follow | None
+) -> list[PostId]:
     """Make the posts, 20 photographs each, and keep their blobs: one transaction on the author's shard."""
     author = AccountId(whole.author)
     shard = shard_of(author)
@@ -226,6 +253,8 @@ async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> 
             if parse(whole.caption):
                 await write.post("media", shard, WRITTEN, Written(post_id), 0)
         await write.take_back("media", shard, pending)
+        if follow is not None:
+            await follow(write)
     return [PostId(id_) for id_ in ids]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from itertools import islice, zip_longest
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -13,21 +14,26 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.infra.blobs import BlobMissing, blob_key
+from calotype.infra.ids import parse
 from calotype.infra.imaging import DEFAULT_LIMITS
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer
 from calotype.product.accounts.types import AccountId
-from calotype.product.photos import actions, queries
-from calotype.product.photos.forms import CaptionForm, clean_alts
+from calotype.product.photos import actions, queries, staging
+from calotype.product.photos.forms import FILE_NAME_LIMIT, CaptionForm, clean_alts, clean_recipe
 from calotype.product.photos.types import FILES_PER_UPLOAD, PHOTOS_PER_POST, PostId
-from calotype.std.errors import CalotypeError
+from calotype.std.errors import CalotypeError, Unprocessable
 from calotype.web.errors import wants_json
 from calotype.web.idempotency import key_of
 from calotype.web.media import send_blob
 from calotype.web.pages import json, see_other
 from calotype.web.request import SiteRequest
 
-FILE_NAME_LIMIT = 80
+
+class WordsInvalid(Unprocessable):
+    """A caption or a description cannot be stored as it is."""
+
+    code = "words_invalid"
 
 
 class PublishedAnswer(msgspec.Struct, frozen=True):
@@ -51,19 +57,17 @@ async def new(request: SiteRequest) -> HttpResponse:
         status, refused = 422, alt_errors
         if form.is_valid() and not alt_errors:
             try:
-                published = await actions.publish(
-                    request.site,
-                    AccountId(me.id),
-                    await _uploads(request, alts),
-                    form.cleaned_data["caption"],
-                    key_of(request),
-                )
+                published = await _publish(request, AccountId(me.id), alts, form.cleaned_data["caption"])
             except (actions.NothingStored, actions.TooManyFiles) as error:
                 if wants_json(request):
                     raise
                 status, refused = error.status, _sentences(error)
             else:
                 return _published(request, published)
+        elif wants_json(request):
+            raise WordsInvalid(
+                " ".join([*refused, *(str(error) for error in form.errors.get("caption", []))])
+            )
     context = {
         "form": form,
         "key": request.POST.get("key") or secrets.token_urlsafe(16),
@@ -75,6 +79,35 @@ async def new(request: SiteRequest) -> HttpResponse:
         },
     }
     return await show(request, "photos/new.html", context, status)
+
+
+async def _publish(
+    request: SiteRequest, author: AccountId, alts: list[str], caption: str
+) -> actions.Published:
+    """Of the files that came before (`upload`, in order, with `edited` and `recipe` of each), or of those in the form."""
+    if files := request.POST.getlist("upload"):
+        return await staging.publish(
+            request.site, author, _choices(request, files, alts), caption, key_of(request)
+        )
+    return await actions.publish(
+        request.site, author, await _uploads(request, alts), caption, key_of(request)
+    )
+
+
+def _choices(request: SiteRequest, files: list[str], alts: list[str]) -> list[staging.Choice]:
+    """Raises `IdInvalid`, `Unprocessable`."""
+    if len(files) > FILES_PER_UPLOAD:
+        raise actions.too_many(len(files))
+    edited, recipes = request.POST.getlist("edited"), request.POST.getlist("recipe")
+    return [
+        staging.Choice(
+            file=parse(file),
+            edited=parse(rendition) if rendition else 0,
+            recipe=clean_recipe(recipe or ""),
+            alt=alt or "",
+        )
+        for file, rendition, recipe, alt in islice(zip_longest(files, edited, recipes, alts), len(files))
+    ]
 
 
 def _published(request: SiteRequest, published: actions.Published) -> HttpResponse:
