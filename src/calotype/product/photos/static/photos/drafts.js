@@ -125,15 +125,15 @@ export async function put(records) {
 async function write(entries) {
   const db = await database();
   if (!db) return false;
+  const transaction = db.transaction(entries.map(([store]) => store), "readwrite");
+  const done = committed(transaction);
   try {
-    const transaction = db.transaction(entries.map(([store]) => store), "readwrite");
-    const done = committed(transaction);
     for (const [store, some] of entries) for (const each of some) transaction.objectStore(store).put(each);
-    await done;
-    return true;
   } catch {
-    return false; // QuotaExceededError above all.
+    transaction.abort(); // All or nothing.
   }
+  // QuotaExceededError above all.
+  return done.then(() => true, () => false);
 }
 
 /**

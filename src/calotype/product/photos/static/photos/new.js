@@ -5,22 +5,19 @@
 
 // @ts-check
 
-import { ask, newKey, token } from "../web/request.js";
 import { say, toast } from "../web/say.js";
 import { gettext, ngettext } from "../web/words.js";
 import * as store from "./drafts.js";
 import { intake } from "./intake.js";
+import * as items from "./items.js";
 import { listen, start, tell } from "./queue.js";
 import { reorderable } from "./reorder.js";
 import { altOf, newRow, picture, place, progress, renewed } from "./row.js";
 
 /**
  * @typedef {import("./drafts.js").Draft} Draft
- * @typedef {import("./drafts.js").Item} Item
  * @typedef {import("./drafts.js").Transfer} Transfer
  * @typedef {import("./row.js").Shown} Shown
- * @typedef {{recipe: object, blob: Blob}} Edited
- * @typedef {{edit: (file: Blob, recipe: object | null) => Promise<Edited | null>}} Editor
  */
 
 const WRITE_MS = 250;
@@ -76,27 +73,27 @@ async function show() {
     if (caption.value === draft.caption) caption.value = stored.caption;
     draft = stored;
   }
-  const items = (await store.all("items", draft.id)).sort((a, b) => a.place - b.place);
+  const photos = (await store.all("items", draft.id)).sort((a, b) => a.place - b.place);
   const transfers = await store.all("transfers", draft.id);
   for (const [id, shown] of rows) {
-    if (items.some((item) => item.id === id)) continue;
+    if (photos.some((item) => item.id === id)) continue;
     shown.row.remove();
     rows.delete(id);
   }
-  items.forEach((item, at) => {
+  photos.forEach((item, at) => {
     const shown = rows.get(item.id) ?? newRow(template, item);
     renewed(shown, item);
     rows.set(item.id, shown);
     if (list.children[at] !== shown.row) list.insertBefore(shown.row, list.children[at] ?? null);
-    place(shown, at, items.length, perPost);
+    place(shown, at, photos.length, perPost);
     const some = transfers.filter((each) => each.item === item.id && (item.edited || each.id.endsWith("/photo")));
     progress(shown, some, sent, some.some((each) => waiting.has(each.id)));
     void picture(shown, some);
   });
-  const good = items.length - list.querySelectorAll(".refused").length;
-  form.classList.toggle("has-photos", items.length > 0);
-  within("queue").hidden = items.length === 0;
-  within("discard").hidden = items.length === 0 && !draft.caption;
+  const good = photos.length - list.querySelectorAll(".refused").length;
+  form.classList.toggle("has-photos", photos.length > 0);
+  within("queue").hidden = photos.length === 0;
+  within("discard").hidden = photos.length === 0 && !draft.caption;
   within("unkept").hidden = draft.home !== store.HERE;
   share.textContent = good ? ngettext("Share {n} photo", "Share {n} photos", good) : gettext("Share");
   await showOutgoing();
@@ -185,19 +182,10 @@ async function take(chosen) {
   draft.caption = caption.value;
   await store.put({ drafts: [draft] });
   let last = Math.max(-1, ...[...rows.values()].map(({ item }) => item.place));
-  for (const file of chosen.slice(0, Math.max(room, 0))) await add(file, ++last);
+  for (const file of chosen.slice(0, Math.max(room, 0))) await items.add(draft, file, ++last);
   await store.flag();
   tell({ type: "changed" });
   say(ngettext("{n} photo added.", "{n} photos added.", Math.min(chosen.length, Math.max(room, 0))));
-}
-
-/** @param {File} file @param {number} at */
-async function add(file, at) {
-  const item = { id: newKey(), draft: draft.id, place: at, name: file.name, type: file.type };
-  const whole = /** @type {Item} */ ({ ...item, alt: "", edited: false, recipe: "" });
-  const transfer = store.newTransfer(whole, "photo", file);
-  const kept = { id: transfer.id, draft: draft.id, blob: file };
-  if (!(await store.put({ items: [whole], transfers: [transfer], files: [kept] }))) await store.keepHere(draft);
 }
 
 list.addEventListener("click", (event) => {
@@ -205,64 +193,18 @@ list.addEventListener("click", (event) => {
   const shown = rows.get(button?.closest("li")?.dataset["id"] ?? "");
   if (!button || !shown) return;
   if (button.matches("[data-remove]")) void remove(shown);
-  if (button.matches("[data-again]")) void again(shown.item);
-  if (button.matches("[data-edit]")) void edit(shown.item, button);
+  if (button.matches("[data-again]")) void items.again(shown.item);
+  if (button.matches("[data-edit]")) void items.edit(draft, shown.item, form.dataset["editor"] ?? "").finally(() => button.focus());
 });
 
 /** @param {Shown} shown */
 async function remove({ row, item }) {
   const next = row.nextElementSibling ?? row.previousElementSibling;
-  tell({ type: "stop", draft: draft.id, item: item.id });
-  await forget(await transfersOf(item));
-  await store.remove({ items: [item.id] });
-  tell({ type: "changed" });
+  await items.remove(item);
   await refresh();
   const focus = next?.querySelector("[data-remove]") ?? chooser;
   if (focus instanceof HTMLElement) focus.focus();
   say(gettext("{name} is removed.", { name: item.name }));
-}
-
-/** @param {Item} item */
-async function transfersOf(item) {
-  return (await store.all("transfers", item.draft)).filter((each) => each.item === item.id);
-}
-
-/** Here and on the site, which forgets by itself what cannot be cancelled now. @param {Transfer[]} transfers */
-async function forget(transfers) {
-  const ids = transfers.map((each) => each.id);
-  await store.remove({ transfers: ids, files: ids });
-  cancel(transfers);
-}
-
-/** @param {Transfer[]} transfers */
-function cancel(transfers) {
-  const options = { method: "DELETE", headers: { "X-CSRFToken": token() }, keepalive: true };
-  for (const each of transfers) if (each.upload) ask(`/uploads/${each.upload}/`, options).catch(() => {});
-}
-
-/** @param {Item} item */
-async function again(item) {
-  const refused = (await transfersOf(item)).filter((each) => each.state === "refused");
-  cancel(refused);
-  const fresh = { key: newKey(), upload: "", offset: 0, state: /** @type {const} */ ("waiting"), sentence: "" };
-  await store.put({ transfers: refused.map((each) => ({ ...each, ...fresh })) });
-  tell({ type: "changed" });
-}
-
-/** @param {Item} item @param {HTMLElement} button */
-async function edit(item, button) {
-  const file = await store.one("files", `${item.id}/photo`);
-  const editor = /** @type {Editor} */ (await import(form.dataset["editor"] ?? ""));
-  const made = file && (await editor.edit(file.blob, item.recipe ? JSON.parse(item.recipe) : null));
-  button.focus();
-  if (!made) return;
-  tell({ type: "stop", draft: draft.id, item: item.id });
-  await forget((await transfersOf(item)).filter((each) => each.id.endsWith("/edited")));
-  const transfer = store.newTransfer(item, "edited", made.blob);
-  const kept = { id: transfer.id, draft: item.draft, blob: made.blob };
-  const changed = { ...item, edited: true, recipe: JSON.stringify(made.recipe) };
-  if (!(await store.put({ items: [changed], transfers: [transfer], files: [kept] }))) await store.keepHere(draft);
-  tell({ type: "changed" });
 }
 
 reorderable(list, () => {
@@ -272,8 +214,8 @@ reorderable(list, () => {
     shown.item = { ...shown.item, place: at };
     place(shown, at, order.length, perPost);
   });
-  const items = order.flatMap((shown) => (shown ? [shown.item] : []));
-  void store.put({ items }).then(() => tell({ type: "changed" }));
+  const placed = order.flatMap((shown) => (shown ? [shown.item] : []));
+  void store.put({ items: placed }).then(() => tell({ type: "changed" }));
 });
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -294,7 +236,8 @@ async function write() {
   await Promise.all(changed.map(({ item }) => store.change("items", item.id, { alt: item.alt })));
   if (draft.caption === caption.value) return;
   draft.caption = caption.value;
-  await store.put({ drafts: [draft] });
+  if (await store.one("drafts", draft.id)) await store.change("drafts", draft.id, { caption: draft.caption });
+  else await store.put({ drafts: [draft] });
   await store.flag();
 }
 
@@ -316,8 +259,7 @@ async function submit() {
   if (!good.length) return toast(gettext("None of these photos can be posted."), { error: true });
   described = good.every(({ item }) => item.alt.trim() !== "");
   awaited = draft.id;
-  draft.submitted = true;
-  await store.put({ drafts: [draft] });
+  await store.change("drafts", draft.id, { submitted: true });
   tell({ type: "changed" });
   await refresh();
   if (form.hidden) outgoing.focus();
@@ -330,9 +272,7 @@ outgoing.querySelector("[data-another]")?.addEventListener("click", () => {
 
 within("discard").addEventListener("click", async () => {
   if (!confirm(gettext("Discard these photos and words?"))) return;
-  tell({ type: "stop", draft: draft.id, item: "" });
-  cancel(await store.all("transfers", draft.id));
-  await store.removeDraft(draft.id);
+  await items.discard(draft);
   await renew();
   tell({ type: "changed" });
 });
@@ -350,7 +290,7 @@ async function begin() {
   const written = caption.value; // Before this module was there, or with a form that was refused.
   await renew();
   if (written) caption.value = written;
-  intake(form, (chosen) => (taking = taking.then(() => take(chosen))));
+  intake(form, (chosen) => (taking = refreshing = refreshing.then(() => take(chosen))));
   form.classList.add("live");
   form.classList.toggle("edits", Boolean(form.dataset["editor"]));
   await store.flag();

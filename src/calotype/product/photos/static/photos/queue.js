@@ -200,9 +200,9 @@ async function post(draft, signal) {
       await removeDraft(draft.id);
       const notes = [...answer.refused, ...answer.notes];
       return tell({ type: "posted", draft: draft.id, posts: answer.posts, stored: answer.stored, notes });
-    } catch (error) {
+    } catch (thrown) {
       if (signal.aborted) return;
-      if (!(error instanceof Refused)) throw error;
+      const error = thrown instanceof Refused ? thrown : new Refused(0, "failed", "");
       if (isSignedOut(error)) return halt(draft.id);
       if (error.code === "upload_missing" || error.code === "upload_incomplete") return again(draft);
       if (!error.passes) return giveBack(draft, error);

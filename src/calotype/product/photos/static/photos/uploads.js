@@ -14,7 +14,7 @@ const sent = new Map();
 let waiting = false;
 let due = false;
 const SHOW_MS = 250;
-/** @type {HTMLAnchorElement | undefined} */
+/** @type {HTMLElement | undefined} */
 let chip;
 
 /** Once a page. The page of a new post shows all of it by itself. */
@@ -56,8 +56,8 @@ async function show() {
     return;
   }
   chip ??= made();
-  const [bar, words] = chip.children;
-  if (bar instanceof HTMLProgressElement) bar.value = share;
+  const [bar, words] = [chip.querySelector("progress"), chip.querySelector("a")];
+  if (bar) bar.value = share;
   const text = waiting
     ? gettext("Waiting for the network: {done} of {all} photos uploaded", { done: arrived, all: photos })
     : gettext("{done} of {all} photos uploaded", { done: arrived, all: photos });
@@ -65,13 +65,15 @@ async function show() {
 }
 
 function made() {
+  const place = document.createElement("aside");
+  place.className = "upload-chip";
+  place.setAttribute("aria-label", gettext("Uploads"));
   const link = document.createElement("a");
-  link.className = "upload-chip";
   link.href = "/new/";
   const bar = document.createElement("progress");
   bar.setAttribute("aria-hidden", "true");
-  link.append(bar, document.createElement("span"));
-  document.querySelector("[data-toasts]")?.before(link);
+  place.append(bar, link);
+  document.querySelector("[data-toasts]")?.before(place);
   say(gettext("Your photos go on uploading while you browse."));
-  return link;
+  return place;
 }
