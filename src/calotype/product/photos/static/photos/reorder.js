@@ -72,8 +72,9 @@ function drag(list, grip, down, changed) {
     const box = other.getBoundingClientRect();
     const upper = event.clientY < box.top + box.height / 2;
     // Only past the middle of another row, so that rows of different heights do not change places for ever.
-    if (upper && follows(row, other)) other.before(row);
-    else if (!upper && follows(other, row)) other.after(row);
+    // The others move: a row that is taken out of the page loses its pointer.
+    while (upper && follows(row, other) && row.previousElementSibling) row.after(row.previousElementSibling);
+    while (!upper && follows(other, row) && row.nextElementSibling) row.before(row.nextElementSibling);
   };
   const drop = () => {
     end.abort();
