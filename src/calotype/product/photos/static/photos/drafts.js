@@ -210,7 +210,7 @@ async function idsOf(store, draft) {
 
 /** Whose drafts these are. */
 export function me() {
-  return document.body.dataset["me"] ?? "";
+  return document.body.dataset["account"] ?? "";
 }
 
 /** @returns {Draft} */
