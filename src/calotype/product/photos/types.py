@@ -28,6 +28,8 @@ class Photo(msgspec.Struct, frozen=True, omit_defaults=True):
     alt: str = ""
     avif: bool = False
     """Each of `widths` is stored as AVIF too."""
+    recipe: str = ""
+    """What its author did to it, as `photos.recipe` writes it. Then what is shown is made of the edited rendition."""
 
 
 @object_type(2, partition="media")

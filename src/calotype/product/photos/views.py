@@ -13,21 +13,38 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.infra.blobs import BlobMissing, blob_key
+from calotype.infra.ids import parse
 from calotype.infra.imaging import DEFAULT_LIMITS
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer
 from calotype.product.accounts.types import AccountId
-from calotype.product.photos import actions, queries
+from calotype.product.photos import actions, queries, revisions
 from calotype.product.photos.forms import CaptionForm, clean_alts
 from calotype.product.photos.types import FILES_PER_UPLOAD, PHOTOS_PER_POST, PostId
 from calotype.std.errors import CalotypeError
 from calotype.web.errors import wants_json
 from calotype.web.idempotency import key_of
-from calotype.web.media import send_blob
+from calotype.web.media import private, send_blob, send_private
 from calotype.web.pages import json, see_other
+from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
 
 FILE_NAME_LIMIT = 80
+
+REVISIONS = RateLimit("revision", amount=120, seconds=600)
+"""Each stores an original anew and decodes a rendition. Counted when one opens the editor too."""
+
+
+class RevisedAnswer(msgspec.Struct, frozen=True):
+    """A photograph that was edited, as the page shows it."""
+
+    photo: str
+    src: str
+    srcset: str
+    full: str
+    width: int
+    height: int
+    recipe: str
 
 
 class PublishedAnswer(msgspec.Struct, frozen=True):
@@ -139,11 +156,51 @@ async def edit(request: SiteRequest, post_id: int) -> HttpResponse:
     context = {
         "form": form,
         "post_id": post_id,
-        "photos": queries.photo_views(post),
+        "photos": [
+            (view, photo.recipe)
+            for view, photo in zip(queries.photo_views(post), post.data.photos, strict=True)
+        ],
+        "editable": not post.data.borrowed,
         "errors": errors,
         "is_new": "new" in request.GET,
     }
     return await show(request, "photos/edit.html", context, 422 if errors or form.errors else 200)
+
+
+@require_http_methods(["GET"])
+async def original(request: SiteRequest, post_id: int, photo_id: int) -> HttpResponseBase:
+    """A photograph as its author uploaded it, for the editor and for nobody else; a JPEG of it where browsers cannot decode it."""
+    me = await require_viewer(request)
+    await REVISIONS.spend(request.site.sessions, str(me.id))
+    key = await revisions.original_of(request.site, AccountId(me.id), PostId(post_id), photo_id)
+    format = revisions.format_of(key)
+    if format not in revisions.OPENED_EVERYWHERE:
+        return private(
+            HttpResponse(await revisions.opened_everywhere(request.site, key), content_type="image/jpeg")
+        )
+    return await send_private(request, key, f"image/{format}")
+
+
+@require_http_methods(["POST"])
+async def revise(request: SiteRequest) -> HttpResponse:
+    """Show an edited rendition in place of a photo of one's own: `post`, `photo`, `recipe`, and the file `edited`."""
+    me = await require_viewer(request)
+    await REVISIONS.spend(request.site.sessions, str(me.id))
+    post_id = PostId(parse(request.POST.get("post", "")))
+    file = request.FILES.get("edited")
+    photo = await revisions.revise(
+        request.site,
+        AccountId(me.id),
+        post_id,
+        parse(request.POST.get("photo", "")),
+        edited=await _bytes(file) if file else b"",
+        recipe=request.POST.get("recipe", "").encode(),
+    )
+    view = queries.photo_view(post_id, photo)
+    return json(
+        RevisedAnswer(str(photo.id), view.src, view.webp, view.full, view.width, view.height, photo.recipe),
+        201,
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
