@@ -27,14 +27,29 @@ async function revise(button) {
     const [{ edit }, original] = await Promise.all([import("./editor/editor.js"), download(item.dataset["original"] ?? "")]);
     const before = item.dataset["recipe"] ?? "";
     const made = await edit(original, before ? JSON.parse(before) : null);
-    if (!made) return;
-    say(gettext("Saving the photo…"));
+    if (made) await save(item, form, made);
+  } catch (error) {
+    toast((error instanceof Refused && error.message) || gettext("The editor could not be opened. Try again."), { error: true });
+  } finally {
+    button.ariaBusy = null;
+  }
+}
+
+/**
+ * What was made is kept until it is stored, or until they give up.
+ * @param {HTMLElement} item
+ * @param {HTMLElement} form
+ * @param {{recipe: object, blob: Blob}} made
+ * @returns {Promise<void>}
+ */
+async function save(item, form, made) {
+  say(gettext("Saving the photo…"));
+  try {
     show(item, await upload(form, item.dataset["photo"] ?? "", made));
     toast(gettext("The edited photo is saved."));
   } catch (error) {
-    toast((error instanceof Refused && error.message) || gettext("The edit could not be saved. Try again."), { error: true });
-  } finally {
-    button.ariaBusy = null;
+    const again = { label: gettext("Try again"), run: () => void save(item, form, made) };
+    toast((error instanceof Refused && error.message) || gettext("The edit could not be saved."), { error: true, action: again });
   }
 }
 

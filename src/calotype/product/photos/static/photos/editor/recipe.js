@@ -297,7 +297,10 @@ export function dragged(recipe, photo, handle, dx, dy) {
  */
 function held([left, top, right, bottom], [x, y, width, height], shape, { west, east, north, south }) {
   const [corner, level] = [(west || east) && (north || south), west || east];
-  const wanted = corner ? Math.max(right - left, (bottom - top) * shape) : level ? right - left : (bottom - top) * shape;
+  const [levelly, upright] = [right - left, (bottom - top) * shape];
+  // A corner follows whichever way it was moved further.
+  const further = Math.abs(levelly - width) >= Math.abs(upright - height * shape);
+  const wanted = (corner ? further : level) ? levelly : upright;
   const room = {
     across: west ? x + width : east ? 1 - x : 2 * Math.min(x + width / 2, 1 - x - width / 2),
     down: north ? y + height : south ? 1 - y : 2 * Math.min(y + height / 2, 1 - y - height / 2),
