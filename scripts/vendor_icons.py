@@ -19,6 +19,7 @@ from pathlib import Path
 VERSION = "1.62.0"
 SHA512 = "WBZA/m2PvkFpMGHDtsBck5P2A9G4ehLlYu4GwwICcmEm1BvYVgj00lCDxKRWLlbMlOibLaiwdQ88G5pHkSWgwA=="
 ICONS = (
+    "aperture",
     "at-sign",
     "bell",
     "camera",
@@ -28,7 +29,10 @@ ICONS = (
     "chevron-up",
     "circle-check",
     "compass",
+    "crop",
     "ellipsis",
+    "flip-horizontal-2",
+    "flip-vertical-2",
     "grip-vertical",
     "hash",
     "heart",
@@ -41,10 +45,13 @@ ICONS = (
     "maximize",
     "message-circle",
     "pencil",
+    "rotate-cw",
     "settings",
+    "sliders-horizontal",
     "square-plus",
     "trash-2",
     "triangle-alert",
+    "undo-2",
     "user-plus",
     "users",
     "x",

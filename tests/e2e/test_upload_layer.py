@@ -388,6 +388,23 @@ def test_heic_is_shown_as_soon_as_the_site_has_it(page: Page) -> None:
     assert preview.evaluate("async image => { await image.decode(); return image.naturalWidth; }") == 320
 
 
+def test_a_photo_is_edited_before_it_is_posted(page: Page) -> None:
+    choose(page, photo("wide.jpg", "tomato", (900, 600)))
+    expect(page.locator(".upload.arrived")).to_have_count(1)
+    page.get_by_role("button", name="Edit photo 1").click()
+    editor = page.get_by_role("dialog", name="Edit photo")
+    editor.get_by_role("button", name="Rotate").click()
+    editor.get_by_role("button", name="Done").click()
+    expect(editor).to_have_count(0, timeout=30_000)
+    expect(page.get_by_role("button", name="Edit photo 1")).to_be_focused()
+    expect(page.locator(".upload.arrived")).to_have_count(1)
+    page.get_by_label("What it shows").fill("now tall")
+    share(page)
+    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    image = page.get_by_alt_text("now tall").first
+    assert [image.get_attribute(side) for side in ("width", "height")] == ["600", "900"]
+
+
 def test_a_phone_is_offered_its_camera(new_browser: NewBrowser) -> None:
     page = new_browser(390, touch=True).new_page()
     page.goto("/new/")

@@ -26,6 +26,7 @@ from tests.versitygw import RunningVersitygw
 from tests.web_fixtures import Someone, new_address, picture
 
 JSON = {"accept": "application/json"}
+RECIPE = '{"v":1,"exposure":20}'
 PART = staging.MIN_CHUNK_BYTES
 
 _numbers = count(1)
@@ -357,28 +358,28 @@ async def test_what_was_edited_in_the_browser_is_handed_on(
     ann: Someone, web_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handed: list[actions.Upload] = []
-    store = actions._store
+    store = actions.store
 
     async def seen(site: Site, id_: int, upload: actions.Upload) -> object:
         handed.append(upload)
         return await store(site, id_, upload)
 
-    monkeypatch.setattr(actions, "_store", seen)
+    monkeypatch.setattr(actions, "store", seen)
     plain, edited = picture(color="red"), picture(color="blue")
     files = [await send(ann.browser, plain), await send(ann.browser, picture())]
     rendition = await send(ann.browser, edited)
-    answer = await post(ann.browser, *files, edited=[rendition, ""], recipe=['{"crop":1}', ""])
+    answer = await post(ann.browser, *files, edited=[rendition, ""], recipe=[RECIPE, ""])
     assert answer.status == 201, answer.text
     by_recipe = {upload.recipe: upload for upload in handed}
-    assert by_recipe[b'{"crop":1}'].edited == edited
-    assert by_recipe[b'{"crop":1}'].data == plain
+    assert by_recipe[RECIPE.encode()].edited == edited
+    assert by_recipe[RECIPE.encode()].data == plain
     assert by_recipe[b""].edited == b""
 
 
-@pytest.mark.parametrize("recipe", ["{", '"' + "x" * 5_000 + '"'])
-async def test_a_recipe_that_is_no_json_or_too_long_is_refused(recipe: str, ann: Someone) -> None:
+@pytest.mark.parametrize("recipe", ["{", '{"v":9}', '"' + "x" * 5_000 + '"'])
+async def test_a_recipe_that_is_none_is_refused_before_anything_is_posted(recipe: str, ann: Someone) -> None:
     file = await send(ann.browser, picture())
-    assert (await post(ann.browser, file, recipe=[recipe])).status == 422
+    assert (await post(ann.browser, file, recipe=[recipe])).error_code == "recipe_invalid"
     assert (await where(ann.browser, file)).json()["checked"]
 
 

@@ -1,7 +1,8 @@
 """Publishing, editing and deleting posts.
 
-What an upload stores: `photos/<photo>/original-<sha256>.<format>`, byte for byte and never served, and its public
-display variants `photos/<photo>/<width>.<format>`; a job adds the others (`rendering`). Blobs are create-only. Before the
+What an upload stores: `photos/<photo>/original-<sha256>.<format>`, byte for byte and shown to its author only, and its public
+display variants `photos/<photo>/<width>.<format>`; a job adds the others (`rendering`). A photograph that was edited before it was
+sent has `edited-<sha256>.<format>` beside its original, and its variants are made of that. Blobs are create-only. Before the
 first one is stored, the outbox of the author's shard says that they shall be removed; the transaction that makes the post
 takes that back. So an upload that fails or whose process dies at any moment leaves nothing behind.
 """
@@ -18,11 +19,12 @@ from django.utils.translation import ngettext
 
 from calotype.infra.blobs import BlobStore, blob_key
 from calotype.infra.ids import shard_of
-from calotype.infra.imaging import Processed, Recipe, process
+from calotype.infra.imaging import Processed, Recipe, SourceFormat, inspect, process
 from calotype.infra.tao import Graph, Handler, Node, VersionConflict, Writes
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.queries import PostMissing, post_of
+from calotype.product.photos.recipe import EditRecipe, RecipeInvalid, read, written
 from calotype.product.photos.types import (
     FILES_PER_UPLOAD,
     PHOTOS_PER_POST,
@@ -81,9 +83,8 @@ class Upload(msgspec.Struct, frozen=True):
     data: bytes
     alt: str = ""
     edited: bytes = b""
-    """The rendition that its author made of it in the browser, at full resolution: what is shown is made of it."""
+    """The rendition that its author made of it; then there is a recipe."""
     recipe: bytes = b""
-    """How it was made, as JSON."""
 
 
 class Later(msgspec.Struct, frozen=True):
@@ -185,7 +186,7 @@ async def _store_all(
     async def one(id_: int, upload: Upload | Later) -> tuple[Photo, list[str]] | CalotypeError:
         async with turn:
             try:
-                return await _store(site, id_, upload if isinstance(upload, Upload) else await upload.load())
+                return await store(site, id_, upload if isinstance(upload, Upload) else await upload.load())
             except CalotypeError as error:
                 return error
 
@@ -206,22 +207,49 @@ async def _store_all(
     return photos, refused, notes
 
 
-async def _store(site: Site, id_: int, upload: Upload) -> tuple[Photo, list[str]]:
-    made = await asyncio.get_running_loop().run_in_executor(
-        site.imaging, lambda: process(upload.data, recipe=DISPLAY)
-    )
-    digest = hashlib.sha256(upload.data).hexdigest()
-    original = blob_key(f"{prefix(id_)}/original-{digest}.{made.format}")
-    await site.blobs.put(original, upload.data, f"image/{made.format}")
+async def store(site: Site, id_: int, upload: Upload) -> tuple[Photo, list[str]]:
+    """Store what is kept of a file and what is shown of it, under an id that has nothing yet; the photograph, and what to tell
+    about it. Raises `ImageRefused`, `RecipeInvalid`, `BlobsUnavailable`."""
+    recipe = _recipe_of(upload)
+    edited = recipe is not None and not recipe.is_plain
+    original = await in_imaging(site, lambda: inspect(upload.data))
+    shown = upload.edited if edited else upload.data
+    made = await in_imaging(site, lambda: process(shown, recipe=DISPLAY))
+    await _keep(site, id_, "original", upload.data, original.format)
+    if edited:
+        await _keep(site, id_, "edited", upload.edited, made.format)
     for variant in made.variants:
         await site.blobs.put(blob_key(f"{prefix(id_)}/{variant.file}"), variant.data, variant.content_type)
-    return photo_of(id_, made, upload.alt), list(made.notes)
+    return photo_of(id_, made, upload.alt, written(recipe) if recipe and edited else ""), list(made.notes)
 
 
-def photo_of(id_: int, made: Processed, alt: str) -> Photo:
+def _recipe_of(upload: Upload) -> EditRecipe | None:
+    if bool(upload.edited) != bool(upload.recipe):
+        raise RecipeInvalid(_("An edited photo and its recipe come together."))
+    return read(upload.recipe) if upload.recipe else None
+
+
+async def _keep(site: Site, id_: int, name: str, data: bytes, format: SourceFormat) -> None:
+    key = blob_key(f"{prefix(id_)}/{name}-{hashlib.sha256(data).hexdigest()}.{format}")
+    await site.blobs.put(key, data, f"image/{format}")
+
+
+async def in_imaging[T](site: Site, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(site.imaging, work)
+
+
+def photo_of(id_: int, made: Processed, alt: str, recipe: str = "") -> Photo:
     """What the graph keeps of a stored photograph."""
     widths = sorted({variant.width for variant in made.variants if variant.name != "square"})
-    return Photo(id=id_, width=made.width, height=made.height, blurhash=made.blurhash, widths=widths, alt=alt)
+    return Photo(
+        id=id_,
+        width=made.width,
+        height=made.height,
+        blurhash=made.blurhash,
+        widths=widths,
+        alt=alt,
+        recipe=recipe,
+    )
 
 
 async def _post(
@@ -283,9 +311,16 @@ async def edit(
     return await change_post(graph, post_id, edited)
 
 
-async def change_post(graph: Graph, post_id: int, change: Callable[[Post], Post]) -> Node[Post]:
+Also = Callable[[Writes], Awaitable[None]]
+"""What else a transaction writes."""
+
+
+async def change_post(
+    graph: Graph, post_id: int, change: Callable[[Post], Post], also: Also | None = None
+) -> Node[Post]:
     """Make of the newest state of a post what `change` makes of it, so that what others write meanwhile is kept: its
-    author's words, and what its jobs say of the photographs. Raises `PostMissing`, `VersionConflict` if it never rests.
+    author's words, and what its jobs say of the photographs. `also` writes in the transaction of the change. Raises
+    `PostMissing`, `VersionConflict` if it never rests.
     """
     for _try in range(CHANGE_TRIES):
         # From the primary: a cache may be behind, and then no try would ever succeed.
@@ -293,12 +328,12 @@ async def change_post(graph: Graph, post_id: int, change: Callable[[Post], Post]
         changed = change(post.data)
         if changed == post.data:
             return post
-        if (made := await _changed(graph, post, changed)) is not None:
+        if (made := await _changed(graph, post, changed, also)) is not None:
             return made
     raise VersionConflict(_("The post was changed meanwhile. Look at it again."))
 
 
-async def _changed(graph: Graph, post: Node[Post], changed: Post) -> Node[Post] | None:
+async def _changed(graph: Graph, post: Node[Post], changed: Post, also: Also | None) -> Node[Post] | None:
     """Write it, and have what follows from its words follow; None: another change was faster, or the post is gone."""
     before, after = msgspec.structs.asdict(post.data), msgspec.structs.asdict(changed)
     shard = shard_of(post.id)
@@ -315,6 +350,8 @@ async def _changed(graph: Graph, post: Node[Post], changed: Post) -> Node[Post] 
             and (parse(changed.caption) or parse(post.data.caption))
         ):
             await write.post("media", shard, WRITTEN, Written(post.id), 0)
+        if made and also:
+            await also(write)
     return made
 
 

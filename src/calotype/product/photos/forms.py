@@ -3,11 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from calotype.product.photos.types import ALT_LIMIT, CAPTION_LIMIT, RECIPE_LIMIT
-from calotype.std.errors import Unprocessable
+from calotype.product.photos.types import ALT_LIMIT, CAPTION_LIMIT
 from calotype.web.text import clean, clean_line
 
 FILE_NAME_LIMIT = 80
@@ -43,17 +41,6 @@ class FileForm(forms.Form):
 
     def clean_name(self) -> str:
         return clean_line(self.cleaned_data["name"])[:FILE_NAME_LIMIT] or str(_("a file"))
-
-
-class RecipeForm(forms.Form):
-    recipe = forms.JSONField(required=False)
-
-
-def clean_recipe(given: str) -> bytes:
-    """How a photograph was edited, as JSON that nobody here reads. Raises `Unprocessable`."""
-    if len(given.encode()) > RECIPE_LIMIT or (given and not RecipeForm({"recipe": given}).is_valid()):
-        raise Unprocessable(gettext("The edits of a photo cannot be read."))
-    return given.encode()
 
 
 def clean_alts(given: list[str]) -> tuple[list[str], list[str]]:

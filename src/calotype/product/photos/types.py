@@ -15,8 +15,6 @@ PHOTOS_PER_POST = 20
 FILES_PER_UPLOAD = 60
 CAPTION_LIMIT = 2_200
 ALT_LIMIT = 1_500
-RECIPE_LIMIT = 4_096
-"""Of how a photograph was edited, in bytes."""
 
 
 class Photo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,6 +28,8 @@ class Photo(msgspec.Struct, frozen=True, omit_defaults=True):
     alt: str = ""
     avif: bool = False
     """Each of `widths` is stored as AVIF too."""
+    recipe: str = ""
+    """What its author did to it, as `photos.recipe` writes it. Then what is shown is made of the edited rendition."""
 
 
 @object_type(2, partition="media")

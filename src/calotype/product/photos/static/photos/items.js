@@ -14,12 +14,7 @@ import { tell } from "./queue.js";
  * @typedef {import("./drafts.js").Draft} Draft
  * @typedef {import("./drafts.js").Item} Item
  * @typedef {import("./drafts.js").Transfer} Transfer
- * @typedef {{recipe: object, blob: Blob}} Edited
- * @typedef {{edit: (file: Blob, recipe: object | null) => Promise<Edited | null>}} Editor a module; null: it was cancelled
  */
-
-/** What the site takes of a recipe, in bytes. */
-const RECIPE_BYTES = 4096;
 
 /** @param {Draft} draft @param {File} file @param {number} place */
 export async function add(draft, file, place) {
@@ -59,21 +54,21 @@ export async function discard(draft) {
 }
 
 /**
- * Have it edited; the rendition is uploaded beside the file, which stays what it is.
+ * Have it edited; a rendition is uploaded beside the file, which stays what it is.
  * @param {Draft} draft
  * @param {Item} item
- * @param {string} address of the editor's module
  */
-export async function edit(draft, item, address) {
+export async function edit(draft, item) {
   const file = await store.one("files", `${item.id}/photo`);
   if (!file) return toast(gettext("This file cannot be read any longer. Choose it again."), { error: true });
-  const editor = /** @type {Editor} */ (await import(address));
+  const editor = await import("./editor/editor.js");
   const made = await editor.edit(file.blob, item.recipe ? JSON.parse(item.recipe) : null);
-  const recipe = JSON.stringify(made?.recipe ?? null);
-  if (!made || new Blob([recipe]).size > RECIPE_BYTES) return;
+  if (!made) return;
   tell({ type: "stop", draft: draft.id, item: item.id });
   await forget((await transfersOf(item)).filter((each) => each.id.endsWith("/edited")));
-  await keep(draft, { ...item, edited: true, recipe }, "edited", made.blob);
+  const plain = { ...item, edited: false, recipe: "" };
+  if (made.blob === file.blob) await store.put({ items: [plain] });
+  else await keep(draft, { ...plain, edited: true, recipe: JSON.stringify(made.recipe) }, "edited", made.blob);
   tell({ type: "changed" });
 }
 

@@ -194,7 +194,7 @@ list.addEventListener("click", (event) => {
   if (!button || !shown) return;
   if (button.matches("[data-remove]")) void remove(shown);
   if (button.matches("[data-again]")) void items.again(shown.item);
-  if (button.matches("[data-edit]")) void items.edit(draft, shown.item, form.dataset["editor"] ?? "").finally(() => button.focus());
+  if (button.matches("[data-edit]")) void items.edit(draft, shown.item).finally(() => button.focus());
 });
 
 /** @param {Shown} shown */
