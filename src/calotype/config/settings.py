@@ -112,8 +112,10 @@ TEMPLATES = [
 
 REQUEST_SECONDS = 10.0
 UPLOAD_SECONDS = 300.0
-UPLOAD_LIMITS = {"/new/": 1 << 30, "/settings/profile/": 12_000_000}
+UPLOAD_LIMITS = {"/new/": 1 << 30, "/new/edited/": 52_000_000, "/settings/profile/": 12_000_000}
 """Paths whose bodies may be larger than a form's, in bytes. 60 files of 16 MB fit into one upload."""
+CHUNK_LIMITS = {"/uploads/": 8 << 20}
+"""Paths below which a PATCH carries a chunk of a file, in bytes."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 DATA_UPLOAD_MAX_NUMBER_FILES = 100

@@ -31,8 +31,9 @@ from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfol
 from calotype.product.likes.types import LIKED, Liked
 from calotype.product.notifications import tasks as notifications
 from calotype.product.photos.actions import remove_blobs
+from calotype.product.photos.staging import expire
 from calotype.product.photos.tasks import render
-from calotype.product.photos.types import PUBLISHED, STORED, PhotoStored, PostPublished
+from calotype.product.photos.types import EXPIRED, PUBLISHED, STORED, PhotoStored, PostPublished
 from calotype.product.tags import tasks as tags
 from calotype.product.words.types import MENTIONED, WRITTEN, Mentioned, Written
 from calotype.web.live import Live
@@ -132,4 +133,5 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
         "sign_up": abandoned_sign_up(site.graph),
         "reset_mail": send_reset_mail,
         "blobs": remove_blobs(site.blobs),
+        EXPIRED: expire(site.graph),
     }

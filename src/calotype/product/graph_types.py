@@ -7,7 +7,7 @@ from calotype.product.feed.types import PULLS
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.product.likes.types import LIKED_BY, LIKES
 from calotype.product.notifications.types import SEEN
-from calotype.product.photos.types import POSTED, POSTED_BY, Post
+from calotype.product.photos.types import POSTED, POSTED_BY, STAGED, Post, StagedFile
 from calotype.product.tags.types import TAGGED, TAGGED_WITH, Tag
 from calotype.product.words.types import MENTIONED_IN, MENTIONS, TOLD
 
@@ -27,6 +27,7 @@ __all__ = [
     "POSTED_BY",
     "PULLS",
     "SEEN",
+    "STAGED",
     "TAGGED",
     "TAGGED_WITH",
     "TOLD",
@@ -34,5 +35,6 @@ __all__ = [
     "Person",
     "Post",
     "Ranking",
+    "StagedFile",
     "Tag",
 ]

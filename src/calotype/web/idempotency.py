@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 KEY_LIMIT = 200
 
-KINDS = ("upload", "comment")
+KINDS = ("upload", "file", "comment")
 """The kinds of claims that are keys of requests: they may be forgotten after `KEPT_S`."""
 
 KEPT_S = 7 * 86_400

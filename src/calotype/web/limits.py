@@ -14,8 +14,20 @@ FORM_BYTES = 1 << 20
 
 
 def is_upload(request: SiteRequest) -> bool:
-    """Whether this is a request that may bring files: exactly the paths of `settings.UPLOAD_LIMITS`."""
-    return request.method == "POST" and request.path_info in settings.UPLOAD_LIMITS
+    """Whether this is a request that may bring files: by `settings.UPLOAD_LIMITS` and `settings.CHUNK_LIMITS`."""
+    return upload_bytes(request) > 0
+
+
+def upload_bytes(request: SiteRequest) -> int:
+    """How much an upload to this path may bring; 0 for all other requests."""
+    path = request.path_info
+    if request.method == "POST":
+        return int(settings.UPLOAD_LIMITS.get(path, 0))
+    if request.method == "PATCH":
+        return max(
+            (limit for start, limit in settings.CHUNK_LIMITS.items() if path.startswith(start)), default=0
+        )
+    return 0
 
 
 def seconds(request: SiteRequest) -> float:
@@ -30,4 +42,4 @@ async def body_limit(request: SiteRequest) -> int:
     session = SessionStore(request.COOKIES.get(settings.SESSION_COOKIE_NAME), request.site.sessions)
     with carrying(held_by(request)):  # they may have signed in a moment ago, in another region
         await session.aload_now()
-    return FORM_BYTES if session.account_id is None else int(settings.UPLOAD_LIMITS[request.path_info])
+    return FORM_BYTES if session.account_id is None else upload_bytes(request)

@@ -3,6 +3,7 @@
 `inspect` reads a header; `process` makes everything. Both raise `ImageRefused` and are safe in threads.
 """
 
+from calotype.infra.imaging.decoding import DEFAULT_LIMITS, accept_size
 from calotype.infra.imaging.errors import (
     ImageDamaged,
     ImageEmpty,
@@ -12,7 +13,7 @@ from calotype.infra.imaging.errors import (
     ImageRefused,
     ImageTooManyPixels,
 )
-from calotype.infra.imaging.process import DEFAULT_LIMITS, DEFAULT_RECIPE, inspect, process
+from calotype.infra.imaging.process import DEFAULT_RECIPE, inspect, process
 from calotype.infra.imaging.types import (
     Camera,
     Inspection,
@@ -42,6 +43,7 @@ __all__ = [
     "SourceFormat",
     "Variant",
     "VariantFormat",
+    "accept_size",
     "inspect",
     "process",
 ]

@@ -42,6 +42,7 @@ TITLES: dict[SourceFormat, str] = {
     "avif": "AVIF",
     "heif": "HEIC",
 }
+DEFAULT_LIMITS = Limits()
 ACCEPTED = "JPEG, PNG, WebP, GIF, AVIF and HEIC"
 
 Opener = Callable[[BytesIO], ImageFile]
@@ -49,7 +50,12 @@ Opener = Callable[[BytesIO], ImageFile]
 
 def read(source: bytes | Path, limits: Limits) -> bytes:
     """The bytes of the file, or `ImageFileTooLarge` before a larger one is read, or `ImageEmpty`."""
-    size_bytes = source.stat().st_size if isinstance(source, Path) else len(source)
+    accept_size(source.stat().st_size if isinstance(source, Path) else len(source), limits)
+    return source.read_bytes() if isinstance(source, Path) else source
+
+
+def accept_size(size_bytes: int, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Raises `ImageFileTooLarge` or `ImageEmpty` for a file of this size, of which nothing else is known yet."""
     if size_bytes > limits.max_bytes:
         raise ImageFileTooLarge(
             f"the file has {size_bytes / 1e6:,.1f} MB; at most {limits.max_bytes / 1e6:,.1f} MB are accepted",
@@ -58,7 +64,6 @@ def read(source: bytes | Path, limits: Limits) -> bytes:
         )
     if size_bytes == 0:
         raise ImageEmpty("the file is empty (0 bytes)")
-    return source.read_bytes() if isinstance(source, Path) else source
 
 
 def claimed_format(data: bytes) -> SourceFormat:

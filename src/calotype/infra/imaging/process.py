@@ -18,10 +18,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from calotype.infra.imaging import colour, decoding, variants
 from calotype.infra.imaging.camera import camera
+from calotype.infra.imaging.decoding import DEFAULT_LIMITS
 from calotype.infra.imaging.types import Camera, Inspection, Limits, Processed, Recipe, Variant
 from calotype.infra.imaging.variants import Plan
 
-DEFAULT_LIMITS = Limits()
 DEFAULT_RECIPE = Recipe()
 
 BLURHASH_SIDE = 32

@@ -1,7 +1,8 @@
 """Publishing, editing and deleting posts.
 
-What an upload stores: `photos/<photo>/original-<sha256>.<format>`, byte for byte and never served, and its public
-display variants `photos/<photo>/<width>.<format>`; a job adds the others (`rendering`). Blobs are create-only. Before the
+What an upload stores: `photos/<photo>/original-<sha256>.<format>`, byte for byte and shown to its author only, and its public
+display variants `photos/<photo>/<width>.<format>`; a job adds the others (`rendering`). A photograph that was edited before it was
+sent has `edited-<sha256>.<format>` beside its original, and its variants are made of that. Blobs are create-only. Before the
 first one is stored, the outbox of the author's shard says that they shall be removed; the transaction that makes the post
 takes that back. So an upload that fails or whose process dies at any moment leaves nothing behind.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 from django.utils.translation import gettext as _
@@ -18,11 +19,12 @@ from django.utils.translation import ngettext
 
 from calotype.infra.blobs import BlobStore, blob_key
 from calotype.infra.ids import shard_of
-from calotype.infra.imaging import Processed, Recipe, process
-from calotype.infra.tao import Graph, Handler, Node, VersionConflict
+from calotype.infra.imaging import Processed, Recipe, SourceFormat, inspect, process
+from calotype.infra.tao import Graph, Handler, Node, VersionConflict, Writes
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.queries import PostMissing, post_of
+from calotype.product.photos.recipe import EditRecipe, RecipeInvalid, read, written
 from calotype.product.photos.types import (
     FILES_PER_UPLOAD,
     PHOTOS_PER_POST,
@@ -80,6 +82,20 @@ class Upload(msgspec.Struct, frozen=True):
     name: str
     data: bytes
     alt: str = ""
+    edited: bytes = b""
+    """The rendition that its author made of it; then there is a recipe."""
+    recipe: bytes = b""
+
+
+class Later(msgspec.Struct, frozen=True):
+    """A file that is read when its turn comes, so that of sixty large ones only two are in memory."""
+
+    name: str
+    load: Callable[[], Awaitable[Upload]]
+
+
+Follow = Callable[[Writes], Awaitable[None]]
+"""What is to commit together with a new post."""
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -92,23 +108,26 @@ class Published(msgspec.Struct, frozen=True):
 
 
 async def publish(
-    site: Site, author: AccountId, uploads: Sequence[Upload], caption: str = "", key: str = "", at_ms: int = 0
+    site: Site,
+    author: AccountId,
+    uploads: Sequence[Upload | Later],
+    caption: str = "",
+    key: str = "",
+    at_ms: int = 0,
+    follow: Follow | None = None,
 ) -> Published:
     """Store photographs and post them in their order, 20 to a post. Durable when it returns.
 
     Files that cannot be used are named in `refused`; the others are posted all the same. `key` makes a repeated request
-    (double click, retry) answer with the posts that the first one made. `at_ms` dates them back. Raises `NothingStored`, `TooManyFiles`.
+    (double click, retry) answer with the posts that the first one made. `at_ms` dates them back.
+    What `follow` writes commits with the posts. Raises `NothingStored`, `TooManyFiles`.
     """
     if not uploads:
         raise NothingStored(_("Choose at least one photo."))
     if len(uploads) > FILES_PER_UPLOAD:
-        raise TooManyFiles(
-            _("%(given)d files at once; the limit is %(limit)d.")
-            % {"given": len(uploads), "limit": FILES_PER_UPLOAD},
-            limit=FILES_PER_UPLOAD,
-        )
-    if earlier := await _earlier(site.graph, author, key):
-        return earlier
+        raise too_many(len(uploads))
+    if before := await earlier(site.graph, author, key):
+        return before
     shard = shard_of(author)
     ids = await site.graph.shards.next_ids(shard, len(uploads))
     async with site.graph.transaction("media", shard) as write:
@@ -119,19 +138,26 @@ async def publish(
     mentions = await people_in(site.graph, caption)
     whole = Post(author=author, photos=photos, caption=caption, mentions=mentions, at=at_ms)
     try:
-        posts = await _post(site.graph, whole, key, [pending])
+        posts = await _post(site.graph, whole, key, [pending], follow)
     except DuplicateUpload:  # a request with this key was faster: its posts are the answer to both
-        if earlier := await _earlier(site.graph, author, key):
-            return earlier
+        if before := await earlier(site.graph, author, key):
+            return before
         raise
     return Published(posts, len(photos), refused, notes)
+
+
+def too_many(given: int) -> TooManyFiles:
+    return TooManyFiles(
+        _("%(given)d files at once; the limit is %(limit)d.") % {"given": given, "limit": FILES_PER_UPLOAD},
+        limit=FILES_PER_UPLOAD,
+    )
 
 
 def prefix(photo_id: int) -> str:
     return f"photos/{photo_id}"
 
 
-async def _earlier(graph: Graph, author: AccountId, key: str) -> Published | None:
+async def earlier(graph: Graph, author: AccountId, key: str) -> Published | None:
     """What a request with this key has published before; None when there was none. Raises `PostMissing` if it is gone."""
     if not key:
         return None
@@ -152,15 +178,15 @@ async def _earlier(graph: Graph, author: AccountId, key: str) -> Published | Non
 
 
 async def _store_all(
-    site: Site, ids: Sequence[int], uploads: Sequence[Upload]
+    site: Site, ids: Sequence[int], uploads: Sequence[Upload | Later]
 ) -> tuple[list[Photo], list[str], list[str]]:
     """Decode and store the files, two at a time; the photos in their order, and what to tell about the others."""
     turn = asyncio.Semaphore(AT_ONCE)
 
-    async def one(id_: int, upload: Upload) -> tuple[Photo, list[str]] | CalotypeError:
+    async def one(id_: int, upload: Upload | Later) -> tuple[Photo, list[str]] | CalotypeError:
         async with turn:
             try:
-                return await _store(site, id_, upload)
+                return await store(site, id_, upload if isinstance(upload, Upload) else await upload.load())
             except CalotypeError as error:
                 return error
 
@@ -181,25 +207,54 @@ async def _store_all(
     return photos, refused, notes
 
 
-async def _store(site: Site, id_: int, upload: Upload) -> tuple[Photo, list[str]]:
-    made = await asyncio.get_running_loop().run_in_executor(
-        site.imaging, lambda: process(upload.data, recipe=DISPLAY)
-    )
-    digest = hashlib.sha256(upload.data).hexdigest()
-    original = blob_key(f"{prefix(id_)}/original-{digest}.{made.format}")
-    await site.blobs.put(original, upload.data, f"image/{made.format}")
+async def store(site: Site, id_: int, upload: Upload) -> tuple[Photo, list[str]]:
+    """Store what is kept of a file and what is shown of it, under an id that has nothing yet; the photograph, and what to tell
+    about it. Raises `ImageRefused`, `RecipeInvalid`, `BlobsUnavailable`."""
+    recipe = _recipe_of(upload)
+    edited = recipe is not None and not recipe.is_plain
+    original = await in_imaging(site, lambda: inspect(upload.data))
+    shown = upload.edited if edited else upload.data
+    made = await in_imaging(site, lambda: process(shown, recipe=DISPLAY))
+    await _keep(site, id_, "original", upload.data, original.format)
+    if edited:
+        await _keep(site, id_, "edited", upload.edited, made.format)
     for variant in made.variants:
         await site.blobs.put(blob_key(f"{prefix(id_)}/{variant.file}"), variant.data, variant.content_type)
-    return photo_of(id_, made, upload.alt), list(made.notes)
+    return photo_of(id_, made, upload.alt, written(recipe) if recipe and edited else ""), list(made.notes)
 
 
-def photo_of(id_: int, made: Processed, alt: str) -> Photo:
+def _recipe_of(upload: Upload) -> EditRecipe | None:
+    if bool(upload.edited) != bool(upload.recipe):
+        raise RecipeInvalid(_("An edited photo and its recipe come together."))
+    return read(upload.recipe) if upload.recipe else None
+
+
+async def _keep(site: Site, id_: int, name: str, data: bytes, format: SourceFormat) -> None:
+    key = blob_key(f"{prefix(id_)}/{name}-{hashlib.sha256(data).hexdigest()}.{format}")
+    await site.blobs.put(key, data, f"image/{format}")
+
+
+async def in_imaging[T](site: Site, work: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(site.imaging, work)
+
+
+def photo_of(id_: int, made: Processed, alt: str, recipe: str = "") -> Photo:
     """What the graph keeps of a stored photograph."""
     widths = sorted({variant.width for variant in made.variants if variant.name != "square"})
-    return Photo(id=id_, width=made.width, height=made.height, blurhash=made.blurhash, widths=widths, alt=alt)
+    return Photo(
+        id=id_,
+        width=made.width,
+        height=made.height,
+        blurhash=made.blurhash,
+        widths=widths,
+        alt=alt,
+        recipe=recipe,
+    )
 
 
-async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> list[PostId]:
+async def _post(
+    graph: Graph, whole: Post, key: str, pending: Iterable[int], follow: Follow | None
+) -> list[PostId]:
     """Make the posts, 20 photographs each, and keep their blobs: one transaction on the author's shard."""
     author = AccountId(whole.author)
     shard = shard_of(author)
@@ -226,6 +281,8 @@ async def _post(graph: Graph, whole: Post, key: str, pending: Iterable[int]) -> 
             if parse(whole.caption):
                 await write.post("media", shard, WRITTEN, Written(post_id), 0)
         await write.take_back("media", shard, pending)
+        if follow is not None:
+            await follow(write)
     return [PostId(id_) for id_ in ids]
 
 
@@ -254,9 +311,16 @@ async def edit(
     return await change_post(graph, post_id, edited)
 
 
-async def change_post(graph: Graph, post_id: int, change: Callable[[Post], Post]) -> Node[Post]:
+Also = Callable[[Writes], Awaitable[None]]
+"""What else a transaction writes."""
+
+
+async def change_post(
+    graph: Graph, post_id: int, change: Callable[[Post], Post], also: Also | None = None
+) -> Node[Post]:
     """Make of the newest state of a post what `change` makes of it, so that what others write meanwhile is kept: its
-    author's words, and what its jobs say of the photographs. Raises `PostMissing`, `VersionConflict` if it never rests.
+    author's words, and what its jobs say of the photographs. `also` writes in the transaction of the change. Raises
+    `PostMissing`, `VersionConflict` if it never rests.
     """
     for _try in range(CHANGE_TRIES):
         # From the primary: a cache may be behind, and then no try would ever succeed.
@@ -264,12 +328,12 @@ async def change_post(graph: Graph, post_id: int, change: Callable[[Post], Post]
         changed = change(post.data)
         if changed == post.data:
             return post
-        if (made := await _changed(graph, post, changed)) is not None:
+        if (made := await _changed(graph, post, changed, also)) is not None:
             return made
     raise VersionConflict(_("The post was changed meanwhile. Look at it again."))
 
 
-async def _changed(graph: Graph, post: Node[Post], changed: Post) -> Node[Post] | None:
+async def _changed(graph: Graph, post: Node[Post], changed: Post, also: Also | None) -> Node[Post] | None:
     """Write it, and have what follows from its words follow; None: another change was faster, or the post is gone."""
     before, after = msgspec.structs.asdict(post.data), msgspec.structs.asdict(changed)
     shard = shard_of(post.id)
@@ -286,6 +350,8 @@ async def _changed(graph: Graph, post: Node[Post], changed: Post) -> Node[Post] 
             and (parse(changed.caption) or parse(post.data.caption))
         ):
             await write.post("media", shard, WRITTEN, Written(post.id), 0)
+        if made and also:
+            await also(write)
     return made
 
 

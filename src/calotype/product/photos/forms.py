@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from calotype.product.photos.types import ALT_LIMIT, CAPTION_LIMIT
 from calotype.web.text import clean, clean_line
 
+FILE_NAME_LIMIT = 80
+
 
 class CaptionForm(forms.Form):
     """The words of a post. Photographs and their descriptions come beside it, as many as there are."""
@@ -28,6 +30,17 @@ class AltForm(forms.Form):
 
     def clean_alt(self) -> str:
         return clean_line(self.cleaned_data["alt"])
+
+
+class FileForm(forms.Form):
+    """A file as it is announced. Its size is checked by `infra.imaging`, which says what is wrong with it."""
+
+    name = forms.CharField(max_length=1_000, required=False)
+    size = forms.IntegerField(min_value=0)
+    sha256 = forms.RegexField("^[0-9a-f]{64}$", required=False)
+
+    def clean_name(self) -> str:
+        return clean_line(self.cleaned_data["name"])[:FILE_NAME_LIMIT] or str(_("a file"))
 
 
 def clean_alts(given: list[str]) -> tuple[list[str], list[str]]:

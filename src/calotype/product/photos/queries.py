@@ -9,6 +9,7 @@ from functools import lru_cache
 import msgspec
 from blurhash_rs import blurhash_decode
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from calotype.infra.tao import Cursor, Graph, Node
 from calotype.product.photos.types import POSTED, Photo, Post
@@ -19,6 +20,12 @@ PLACEHOLDER_SIDE = 16
 
 class PostMissing(NotFound):
     code = "post_missing"
+
+
+class PhotoMissing(NotFound):
+    """The post has no such photograph: it never had, or it was edited since and has another id."""
+
+    code = "photo_missing"
 
 
 class PhotoView(msgspec.Struct, frozen=True):
@@ -54,6 +61,14 @@ async def post_of(graph: Graph, post_id: int) -> Node[Post]:
     if post is None:
         raise PostMissing("there is no such post; it may have been deleted")
     return post
+
+
+def photo_in(post: Post, photo_id: int) -> Photo:
+    """One photograph of a post; raises `PhotoMissing`."""
+    for photo in post.photos:
+        if photo.id == photo_id:
+            return photo
+    raise PhotoMissing(_("This photo is not in the post, or was edited meanwhile. Load the page again."))
 
 
 async def posts_of(

@@ -11,14 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 
 import msgspec
 
-from calotype.infra.blobs import BlobExists, BlobMissing, blob_key
+from calotype.infra.blobs import BlobExists, BlobKey, BlobMissing, blob_key
 from calotype.infra.imaging import Processed, Recipe, Variant, process
 from calotype.infra.tao import Graph
 from calotype.product.photos.actions import change_post, prefix
-from calotype.product.photos.queries import PostMissing, post_of
+from calotype.product.photos.queries import PhotoMissing, PostMissing, photo_in, post_of
 from calotype.product.photos.types import Photo, Post
 from calotype.web.site import Site
 
@@ -26,10 +27,6 @@ log = logging.getLogger(__name__)
 
 EVERYTHING = Recipe(square=0, formats=("jpeg", "webp", "avif"))
 """Without the square, which the upload makes and no page asks for in AVIF."""
-
-
-class PhotoGone(Exception):
-    """The photograph is in no post any longer."""
 
 
 async def render(site: Site, post_id: int, photo_id: int) -> None:
@@ -42,25 +39,17 @@ async def render(site: Site, post_id: int, photo_id: int) -> None:
         # A cache may still have a post that is gone, so it is not asked.
         photo_in((await post_of(Graph(site.graph.shards), post_id)).data, photo_id)
         await _name(site.graph, post_id, photo_id, await _store_missing(site, photo_id))
-    except (PhotoGone, PostMissing):
+    except (PhotoMissing, PostMissing):
         await site.blobs.delete_prefix(prefix(photo_id))
-
-
-def photo_in(post: Post, photo_id: int) -> Photo:
-    """Raises `PhotoGone`."""
-    for photo in post.photos:
-        if photo.id == photo_id:
-            return photo
-    raise PhotoGone(f"no photo {photo_id}")
 
 
 async def _store_missing(site: Site, photo_id: int) -> set[str]:
     """Store what is missing of `EVERYTHING`; the names of all files that are there then."""
     keys = [info.key async for info in site.blobs.list(prefix(photo_id))]
     stored = {key.rpartition("/")[2] for key in keys}
-    originals = [key for key in keys if key.rpartition("/")[2].startswith("original-")]
+    source = source_of(keys)
     try:
-        original = await site.blobs.get(originals[0]) if originals else None
+        original = await site.blobs.get(source) if source else None
     except BlobMissing:
         original = None
     if original is None:  # removed with its post, which is about to be seen
@@ -70,6 +59,12 @@ async def _store_missing(site: Site, photo_id: int) -> set[str]:
     for variant in made.variants:
         await _store(site, photo_id, variant)
     return stored | {variant.file for variant in made.variants}
+
+
+def source_of(keys: Sequence[BlobKey]) -> BlobKey | None:
+    """What the variants of a photograph are made of: its edited rendition if there is one, else its original."""
+    names = {key.rpartition("/")[2].partition("-")[0]: key for key in keys}
+    return names.get("edited") or names.get("original")
 
 
 async def _processed(site: Site, original: bytes, stored: set[str]) -> Processed:
@@ -87,7 +82,7 @@ async def _store(site: Site, photo_id: int, variant: Variant) -> None:
 
 
 async def _name(graph: Graph, post_id: int, photo_id: int, files: set[str]) -> None:
-    """Say in the post what there is of a photograph. Raises `PostMissing`, `PhotoGone`."""
+    """Say in the post what there is of a photograph. Raises `PostMissing`, `PhotoMissing`."""
 
     def named(post: Post) -> Post:
         photo_in(post, photo_id)

@@ -7,7 +7,7 @@ from typing import NewType
 import msgspec
 
 from calotype.infra.ids import time_ms
-from calotype.infra.tao import Node, association_pair, object_type
+from calotype.infra.tao import Node, association, association_pair, object_type
 
 PostId = NewType("PostId", int)
 
@@ -28,6 +28,8 @@ class Photo(msgspec.Struct, frozen=True, omit_defaults=True):
     alt: str = ""
     avif: bool = False
     """Each of `widths` is stored as AVIF too."""
+    recipe: str = ""
+    """What its author did to it, as `photos.recipe` writes it. Then what is shown is made of the edited rendition."""
 
 
 @object_type(2, partition="media")
@@ -43,6 +45,36 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """The names in the caption that were somebody's when it was written, and whose: what shows them need not ask."""
     borrowed: bool = False
     """Its photographs are stored for other posts too (populations), so they stay when it is deleted."""
+
+
+@object_type(30, partition="media")
+class StagedFile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file that is being uploaded in chunks (`staging`). Lives on its owner's shard."""
+
+    owner: int
+    name: str
+    """Only ever shown to its owner."""
+    size: int
+    """In bytes, as announced; 0 once it is refused, since nothing of it is kept then."""
+    sha256: str = ""
+    """In hexadecimal, if the browser has said it."""
+    checked: bool = False
+    """It has arrived whole, and can be decoded."""
+    refused: str = ""
+    """Why it is no photograph, as a sentence and as the code of an error."""
+    reason: str = ""
+
+
+STAGED = association(30, "staged", partition="media")
+"""From an account to each of its files that are on their way."""
+
+EXPIRED = "staged"
+
+
+class FileExpired(msgspec.Struct, frozen=True):
+    """The payload of an outbox row of kind `EXPIRED`: whatever is left of a file by then goes."""
+
+    file: int
 
 
 PUBLISHED = "published"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from itertools import islice, zip_longest
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -13,21 +14,43 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.infra.blobs import BlobMissing, blob_key
+from calotype.infra.ids import parse
 from calotype.infra.imaging import DEFAULT_LIMITS
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer
 from calotype.product.accounts.types import AccountId
-from calotype.product.photos import actions, queries
-from calotype.product.photos.forms import CaptionForm, clean_alts
+from calotype.product.photos import actions, queries, recipe, revisions, staging
+from calotype.product.photos.forms import FILE_NAME_LIMIT, CaptionForm, clean_alts
 from calotype.product.photos.types import FILES_PER_UPLOAD, PHOTOS_PER_POST, PostId
-from calotype.std.errors import CalotypeError
+from calotype.std.errors import CalotypeError, Unprocessable
 from calotype.web.errors import wants_json
 from calotype.web.idempotency import key_of
-from calotype.web.media import send_blob
+from calotype.web.media import private, send_blob, send_private
 from calotype.web.pages import json, see_other
+from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
 
-FILE_NAME_LIMIT = 80
+
+class WordsInvalid(Unprocessable):
+    """A caption or a description cannot be stored as it is."""
+
+    code = "words_invalid"
+
+
+REVISIONS = RateLimit("revision", amount=120, seconds=600)
+"""Each stores an original anew and decodes a rendition. Counted when one opens the editor too."""
+
+
+class RevisedAnswer(msgspec.Struct, frozen=True):
+    """A photograph that was edited, as the page shows it."""
+
+    photo: str
+    src: str
+    srcset: str
+    full: str
+    width: int
+    height: int
+    recipe: str
 
 
 class PublishedAnswer(msgspec.Struct, frozen=True):
@@ -51,19 +74,17 @@ async def new(request: SiteRequest) -> HttpResponse:
         status, refused = 422, alt_errors
         if form.is_valid() and not alt_errors:
             try:
-                published = await actions.publish(
-                    request.site,
-                    AccountId(me.id),
-                    await _uploads(request, alts),
-                    form.cleaned_data["caption"],
-                    key_of(request),
-                )
+                published = await _publish(request, AccountId(me.id), alts, form.cleaned_data["caption"])
             except (actions.NothingStored, actions.TooManyFiles) as error:
                 if wants_json(request):
                     raise
                 status, refused = error.status, _sentences(error)
             else:
                 return _published(request, published)
+        elif wants_json(request):
+            raise WordsInvalid(
+                " ".join([*refused, *(str(error) for error in form.errors.get("caption", []))])
+            )
     context = {
         "form": form,
         "key": request.POST.get("key") or secrets.token_urlsafe(16),
@@ -75,6 +96,37 @@ async def new(request: SiteRequest) -> HttpResponse:
         },
     }
     return await show(request, "photos/new.html", context, status)
+
+
+async def _publish(
+    request: SiteRequest, author: AccountId, alts: list[str], caption: str
+) -> actions.Published:
+    """Of the files that came before (`upload`, in order, with `edited` and `recipe` of each), or of those in the form."""
+    if files := request.POST.getlist("upload"):
+        return await staging.publish(
+            request.site, author, _choices(request, files, alts), caption, key_of(request)
+        )
+    return await actions.publish(
+        request.site, author, await _uploads(request, alts), caption, key_of(request)
+    )
+
+
+def _choices(request: SiteRequest, files: list[str], alts: list[str]) -> list[staging.Choice]:
+    """Raises `IdInvalid`, `RecipeInvalid`."""
+    if len(files) > FILES_PER_UPLOAD:
+        raise actions.too_many(len(files))
+    for given in filter(None, request.POST.getlist("recipe")):
+        recipe.read(given.encode())
+    edited, recipes = request.POST.getlist("edited"), request.POST.getlist("recipe")
+    return [
+        staging.Choice(
+            file=parse(file),
+            edited=parse(rendition) if rendition else 0,
+            recipe=(how or "").encode(),
+            alt=alt or "",
+        )
+        for file, rendition, how, alt in islice(zip_longest(files, edited, recipes, alts), len(files))
+    ]
 
 
 def _published(request: SiteRequest, published: actions.Published) -> HttpResponse:
@@ -139,11 +191,51 @@ async def edit(request: SiteRequest, post_id: int) -> HttpResponse:
     context = {
         "form": form,
         "post_id": post_id,
-        "photos": queries.photo_views(post),
+        "photos": [
+            (view, photo.recipe)
+            for view, photo in zip(queries.photo_views(post), post.data.photos, strict=True)
+        ],
+        "editable": not post.data.borrowed,
         "errors": errors,
         "is_new": "new" in request.GET,
     }
     return await show(request, "photos/edit.html", context, 422 if errors or form.errors else 200)
+
+
+@require_http_methods(["GET"])
+async def original(request: SiteRequest, post_id: int, photo_id: int) -> HttpResponseBase:
+    """A photograph as its author uploaded it, for the editor and for nobody else; a JPEG of it where browsers cannot decode it."""
+    me = await require_viewer(request)
+    await REVISIONS.spend(request.site.sessions, str(me.id))
+    key = await revisions.original_of(request.site, AccountId(me.id), PostId(post_id), photo_id)
+    format = revisions.format_of(key)
+    if format not in revisions.OPENED_EVERYWHERE:
+        return private(
+            HttpResponse(await revisions.opened_everywhere(request.site, key), content_type="image/jpeg")
+        )
+    return await send_private(request, key, f"image/{format}")
+
+
+@require_http_methods(["POST"])
+async def revise(request: SiteRequest) -> HttpResponse:
+    """Show an edited rendition in place of a photo of one's own: `post`, `photo`, `recipe`, and the file `edited`."""
+    me = await require_viewer(request)
+    await REVISIONS.spend(request.site.sessions, str(me.id))
+    post_id = PostId(parse(request.POST.get("post", "")))
+    file = request.FILES.get("edited")
+    photo = await revisions.revise(
+        request.site,
+        AccountId(me.id),
+        post_id,
+        parse(request.POST.get("photo", "")),
+        edited=await _bytes(file) if file else b"",
+        recipe=request.POST.get("recipe", "").encode(),
+    )
+    view = queries.photo_view(post_id, photo)
+    return json(
+        RevisedAnswer(str(photo.id), view.src, view.webp, view.full, view.width, view.height, photo.recipe),
+        201,
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

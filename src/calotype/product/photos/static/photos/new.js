@@ -1,0 +1,299 @@
+/*
+ * The page of a new post. Photos are on their way as soon as they are chosen, while their person orders and describes them;
+ * what is not posted yet is a draft that survives a reload.
+ */
+
+// @ts-check
+
+import { say, toast } from "../web/say.js";
+import { gettext, ngettext } from "../web/words.js";
+import * as store from "./drafts.js";
+import { intake } from "./intake.js";
+import * as items from "./items.js";
+import { listen, start, tell } from "./queue.js";
+import { reorderable } from "./reorder.js";
+import { altOf, newRow, picture, place, progress, renewed } from "./row.js";
+
+/**
+ * @typedef {import("./drafts.js").Draft} Draft
+ * @typedef {import("./drafts.js").Transfer} Transfer
+ * @typedef {import("./row.js").Shown} Shown
+ */
+
+const WRITE_MS = 250;
+
+const form = /** @type {HTMLFormElement} */ (document.querySelector("form[data-upload]"));
+const files = Number(form.dataset["files"]);
+const perPost = Number(form.dataset["photos"]);
+const caption = /** @type {HTMLTextAreaElement} */ (form.elements.namedItem("caption"));
+const list = within("items");
+const chooser = /** @type {HTMLInputElement} */ (form.elements.namedItem("photos"));
+const share = within("share");
+const template = /** @type {HTMLTemplateElement} */ (within("item"));
+const outgoing = /** @type {HTMLElement} */ (document.querySelector("[data-outgoing]"));
+
+/** @param {string} name @returns {HTMLElement} */
+function within(name) {
+  return /** @type {HTMLElement} */ (form.querySelector(`[data-${name}]`));
+}
+
+/** @type {Draft} */
+let draft = store.newDraft();
+/** @type {Map<string, Shown>} */
+const rows = new Map();
+/** @type {Map<string, number>} */
+const sent = new Map();
+/** @type {Set<string>} */
+const waiting = new Set();
+/** The draft whose post this page goes to when it is made. */
+let awaited = "";
+
+// What is shown follows from what is stored.
+
+const SHOW_MS = 150;
+
+let refreshing = Promise.resolve();
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let soon;
+
+function refresh() {
+  clearTimeout(soon);
+  soon = undefined;
+  refreshing = refreshing.then(show, show);
+  return refreshing;
+}
+
+/** What was written here is kept first, and never replaced by what was kept before. */
+async function show() {
+  await write();
+  const stored = await store.one("drafts", draft.id);
+  if (stored?.submitted && awaited !== draft.id) await renew(); // Another tab has submitted it.
+  else if (!stored && !rows.size && !caption.value) await renew(); // Another tab may have begun one.
+  else if (stored) {
+    if (caption.value === draft.caption) caption.value = stored.caption;
+    draft = stored;
+  }
+  const photos = (await store.all("items", draft.id)).sort((a, b) => a.place - b.place);
+  const transfers = await store.all("transfers", draft.id);
+  for (const [id, shown] of rows) {
+    if (photos.some((item) => item.id === id)) continue;
+    shown.row.remove();
+    rows.delete(id);
+  }
+  photos.forEach((item, at) => {
+    const shown = rows.get(item.id) ?? newRow(template, item);
+    renewed(shown, item);
+    rows.set(item.id, shown);
+    if (list.children[at] !== shown.row) list.insertBefore(shown.row, list.children[at] ?? null);
+    place(shown, at, photos.length, perPost);
+    const some = transfers.filter((each) => each.item === item.id && (item.edited || each.id.endsWith("/photo")));
+    progress(shown, some, sent, some.some((each) => waiting.has(each.id)));
+    void picture(shown, some);
+  });
+  const good = photos.length - list.querySelectorAll(".refused").length;
+  form.classList.toggle("has-photos", photos.length > 0);
+  within("queue").hidden = photos.length === 0;
+  within("discard").hidden = photos.length === 0 && !draft.caption;
+  within("unkept").hidden = draft.home !== store.HERE;
+  share.textContent = good ? ngettext("Share {n} photo", "Share {n} photos", good) : gettext("Share");
+  await showOutgoing();
+}
+
+/** What is submitted already, above the form or in its place. */
+async function showOutgoing() {
+  const going = (await store.drafts()).filter((each) => each.submitted);
+  outgoing.hidden = going.length === 0;
+  form.hidden = going.some((each) => each.id === awaited);
+  const { photos, arrived, share: done } = await store.progressOf(going, sent);
+  const [bar, words] = [outgoing.querySelector("progress"), outgoing.querySelector("[data-words]")];
+  if (bar) bar.value = done;
+  const text = waiting.size
+    ? gettext("Waiting for the network: {done} of {all} photos uploaded", { done: arrived, all: photos })
+    : gettext("{done} of {all} photos uploaded", { done: arrived, all: photos });
+  if (words && words.textContent !== text) words.textContent = text;
+  outgoing.classList.toggle("alone", form.hidden);
+}
+
+listen((news) => {
+  if (news.type === "sent") sent.set(news.transfer, news.sent);
+  if (news.type === "waiting" && news.waiting) waiting.add(news.transfer);
+  if (news.type === "waiting" && !news.waiting) waiting.delete(news.transfer);
+  if (news.type === "transfer") arrived(news.transfer);
+  if (news.type === "problem") problem(news);
+  if (news.type === "posted") return posted(news);
+  soon ??= setTimeout(() => void refresh(), SHOW_MS);
+});
+
+/** @param {Transfer} transfer */
+function arrived(transfer) {
+  waiting.delete(transfer.id);
+  const name = rows.get(transfer.item)?.item.name;
+  if (!name) return;
+  if (transfer.state === "refused") say(`${name}: ${transfer.sentence}`);
+  else if (![...rows.values()].some(({ row }) => !row.matches(".arrived, .refused") && row.dataset["id"] !== transfer.item)) {
+    say(gettext("All photos are uploaded."));
+  }
+}
+
+/** @param {import("./queue.js").Problem} news */
+function problem(news) {
+  if (news.draft === awaited) awaited = "";
+  toast(news.sentence, { error: true });
+  if (!rows.size && !caption.value) void renew().then(refresh);
+}
+
+/** @param {import("./queue.js").Posted} news */
+function posted(news) {
+  if (news.draft === awaited) return leave(news.posts);
+  const mine = news.draft === draft.id;
+  toast(ngettext("Your photo is posted.", "Your {n} photos are posted.", news.stored));
+  for (const note of news.notes) toast(note, { error: true });
+  void (mine ? renew().then(refresh) : refresh());
+}
+
+let described = true;
+
+/** @param {string[]} posts */
+function leave(posts) {
+  if (posts.length !== 1) location.assign("/");
+  else location.assign(described ? `/p/${posts[0]}/` : `/p/${posts[0]}/edit/?new`);
+}
+
+/** On to the next draft: one that waits already, or a new one. */
+async function renew() {
+  draft = (await store.drafts()).filter((each) => !each.submitted).at(-1) ?? store.newDraft();
+  if (draft.home && draft.home !== store.HERE) {
+    draft.home = ""; // The page that had the rest of it is gone.
+    await store.put({ drafts: [draft] });
+  }
+  caption.value = draft.caption;
+}
+
+// What people do.
+
+let taking = Promise.resolve();
+
+/** @param {File[]} chosen */
+async function take(chosen) {
+  const room = files - rows.size;
+  if (chosen.length > room) {
+    toast(ngettext("Only {n} more photo fits.", "Only {n} more photos fit.", Math.max(room, 0)), { error: true });
+  }
+  draft.caption = caption.value;
+  await store.put({ drafts: [draft] });
+  let last = Math.max(-1, ...[...rows.values()].map(({ item }) => item.place));
+  for (const file of chosen.slice(0, Math.max(room, 0))) await items.add(draft, file, ++last);
+  await store.flag();
+  tell({ type: "changed" });
+  say(ngettext("{n} photo added.", "{n} photos added.", Math.min(chosen.length, Math.max(room, 0))));
+}
+
+list.addEventListener("click", (event) => {
+  const button = event.target instanceof Element ? event.target.closest("button") : null;
+  const shown = rows.get(button?.closest("li")?.dataset["id"] ?? "");
+  if (!button || !shown) return;
+  if (button.matches("[data-remove]")) void remove(shown);
+  if (button.matches("[data-again]")) void items.again(shown.item);
+  if (button.matches("[data-edit]")) void items.edit(draft, shown.item).finally(() => button.focus());
+});
+
+/** @param {Shown} shown */
+async function remove({ row, item }) {
+  const next = row.nextElementSibling ?? row.previousElementSibling;
+  await items.remove(item);
+  await refresh();
+  const focus = next?.querySelector("[data-remove]") ?? chooser;
+  if (focus instanceof HTMLElement) focus.focus();
+  say(gettext("{name} is removed.", { name: item.name }));
+}
+
+reorderable(list, () => {
+  const order = Array.from(list.children, (row) => rows.get(row instanceof HTMLElement ? row.dataset["id"] ?? "" : ""));
+  order.forEach((shown, at) => {
+    if (!shown) return;
+    shown.item = { ...shown.item, place: at };
+    place(shown, at, order.length, perPost);
+  });
+  const placed = order.flatMap((shown) => (shown ? [shown.item] : []));
+  void store.put({ items: placed }).then(() => tell({ type: "changed" }));
+});
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let writing;
+
+form.addEventListener("input", (event) => {
+  if (!(event.target instanceof HTMLTextAreaElement)) return;
+  clearTimeout(writing);
+  writing = setTimeout(write, WRITE_MS);
+});
+window.addEventListener("pagehide", () => void write());
+
+/** Keep the words. */
+async function write() {
+  clearTimeout(writing);
+  const changed = [...rows.values()].filter(({ row, item }) => altOf(row).value !== item.alt);
+  for (const shown of changed) shown.item = { ...shown.item, alt: altOf(shown.row).value };
+  await Promise.all(changed.map(({ item }) => store.change("items", item.id, { alt: item.alt })));
+  if (draft.caption === caption.value) return;
+  draft.caption = caption.value;
+  if (await store.one("drafts", draft.id)) await store.change("drafts", draft.id, { caption: draft.caption });
+  else await store.put({ drafts: [draft] });
+  await store.flag();
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void submit();
+});
+
+async function submit() {
+  await ready;
+  await taking;
+  await refresh();
+  if (!rows.size) {
+    toast(gettext("Choose at least one photo."), { error: true });
+    return chooser.focus();
+  }
+  await write();
+  const good = [...rows.values()].filter(({ row }) => !row.matches(".refused"));
+  if (!good.length) return toast(gettext("None of these photos can be posted."), { error: true });
+  described = good.every(({ item }) => item.alt.trim() !== "");
+  awaited = draft.id;
+  await store.change("drafts", draft.id, { submitted: true });
+  tell({ type: "changed" });
+  await refresh();
+  if (form.hidden) outgoing.focus();
+}
+
+outgoing.querySelector("[data-another]")?.addEventListener("click", () => {
+  awaited = "";
+  void renew().then(refresh).then(() => chooser.focus());
+});
+
+within("discard").addEventListener("click", async () => {
+  if (!confirm(gettext("Discard these photos and words?"))) return;
+  await items.discard(draft);
+  await renew();
+  tell({ type: "changed" });
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") tell({ type: "again" });
+});
+window.addEventListener("beforeunload", (event) => {
+  if (store.onlyHere()) event.preventDefault();
+});
+
+const ready = begin();
+
+async function begin() {
+  const written = caption.value; // Before this module was there, or with a form that was refused.
+  await renew();
+  if (written) caption.value = written;
+  intake(form, (chosen) => (taking = refreshing = refreshing.then(() => take(chosen))));
+  form.classList.add("live");
+  form.classList.toggle("edits", Boolean(form.dataset["editor"]));
+  await store.flag();
+  await refresh();
+  start();
+}
