@@ -36,7 +36,10 @@ export function cropBox(frame, photo, { get, moved, rested }) {
     }),
   );
   const box = element("div", { class: "crop-box", hidden: true }, ...handles);
-  frame.append(hint, box);
+  // What is cut off lies in a shadow that ends where the photograph does; the handles may reach beyond.
+  const lit = element("div", {});
+  const shade = element("div", { class: "crop-shade", hidden: true }, lit);
+  frame.append(hint, shade, box);
 
   for (const handle of handles) {
     const which = /** @type {Handle} */ (handle.dataset["handle"]);
@@ -71,8 +74,10 @@ export function cropBox(frame, photo, { get, moved, rested }) {
   return {
     /** @param {Recipe} recipe @param {boolean} visible */
     show({ crop: [x, y, width, height] }, visible) {
-      box.hidden = !visible;
-      Object.assign(box.style, { left: part(x), top: part(y), width: part(width), height: part(height) });
+      box.hidden = shade.hidden = !visible;
+      for (const { style } of [box, lit]) {
+        Object.assign(style, { left: part(x), top: part(y), width: part(width), height: part(height) });
+      }
     },
   };
 }
