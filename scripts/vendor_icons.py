@@ -43,6 +43,7 @@ ICONS = (
     "triangle-alert",
     "user-plus",
     "users",
+    "wifi-off",
 )
 
 STATIC = Path(__file__).parent.parent / "src/calotype/web/static/web"

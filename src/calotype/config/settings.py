@@ -21,6 +21,8 @@ ALLOWED_HOSTS = list(SITE.web.allowed_hosts)
 PUBLIC_URL = SITE.web.public_url.rstrip("/")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 HTTPS = PUBLIC_URL.startswith("https://")
+OFFLINE = SITE.web.offline and not DEBUG
+"""Static files of a site under development have no hashes in their names: they may not be kept."""
 
 ROOT_URLCONF = "calotype.config.urls"
 INSTALLED_APPS = [
@@ -109,7 +111,7 @@ TEMPLATES = [
 
 REQUEST_SECONDS = 10.0
 UPLOAD_SECONDS = 300.0
-UPLOAD_LIMITS = {"/new/": 1 << 30, "/settings/profile/": 12_000_000}
+UPLOAD_LIMITS = {"/new/": 1 << 30, "/share/": 1 << 30, "/settings/profile/": 12_000_000}
 """Paths whose bodies may be larger than a form's, in bytes. 60 files of 16 MB fit into one upload."""
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500

@@ -38,6 +38,8 @@ class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How people reach the site, e.g. `https://photos.example`; empty: `http://host:port`."""
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     debug: bool = False
+    offline: bool = True
+    """Whether browsers keep pages for when there is no connection; without, they throw away what they have kept."""
 
 
 class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

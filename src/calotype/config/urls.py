@@ -20,6 +20,7 @@ urlpatterns = [
     path("ops/", include("calotype.efficiency.console.urls")),
     path("healthz", healthz, name="healthz"),
     path("metrics", exposition, name="metrics"),
+    path("", include("calotype.web.urls")),
     path("", include("calotype.product.feed.urls")),
     path("", include("calotype.product.notifications.urls")),
     path("", include("calotype.product.accounts.urls")),

@@ -11,6 +11,9 @@ from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
+ACCOUNT = "X-Account"
+"""The header of a page that says whose it is, 0 for nobody's: the service worker keeps nothing of one person for another."""
+
 _json = msgspec.json.Encoder()
 
 
@@ -18,6 +21,7 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], status: i
     """A page that depends on who asks, so no shared cache may keep it."""
     response = HttpResponse(render_to_string(template, context, request), status=status)
     response["Cache-Control"] = "private, no-cache"
+    response[ACCOUNT] = str(getattr(request, "account_id", None) or 0)
     return response
 
 

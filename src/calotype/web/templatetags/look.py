@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
+from calotype.web.offline import worker_path
 from calotype.web.pages import origin_of
 
 register = template.Library()
@@ -54,6 +55,12 @@ def icon(name: str) -> SafeString:
 def module(path: str) -> SafeString:
     """An ES module of ours, by its path under static/."""
     return format_html('<script type="module" src="{}"></script>', static(path))
+
+
+@register.simple_tag
+def service_worker() -> str:
+    """Where the service worker is; empty if the site has none."""
+    return worker_path()
 
 
 @register.simple_tag(takes_context=True)

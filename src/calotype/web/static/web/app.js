@@ -5,3 +5,4 @@
 // @ts-check
 
 import "./live.js";
+import "./offline.js";
