@@ -7,11 +7,12 @@
 const entry = document.querySelector("[data-install]");
 
 addEventListener("beforeinstallprompt", (event) => {
-  if (!(entry instanceof HTMLButtonElement)) return;
+  const button = entry?.querySelector("button");
+  if (!(entry instanceof HTMLElement) || !button) return;
   event.preventDefault();
   entry.hidden = false;
-  entry.onclick = async () => {
-    entry.hidden = true; // one offer can be asked once
+  button.onclick = async () => {
+    entry.hidden = true; // an offer can be taken once
     await /** @type {Event & {prompt: () => Promise<unknown>}} */ (event).prompt();
   };
 });

@@ -126,9 +126,9 @@ function keepable(answer, name) {
 async function page(event) {
   const { request } = event;
   const fromSite = load(event);
-  event.waitUntil(fromSite.catch(() => undefined));
   event.waitUntil(replaceIfAlone());
   const late = sleep(PATIENCE_MS).then(async () => (await copy(request.url)) ?? fromSite);
+  event.waitUntil(Promise.allSettled([fromSite, late]));
   try {
     const answer = await Promise.race([fromSite, late]);
     const unreachable = answer.status >= 502 && answer.status <= 504;
