@@ -14,6 +14,7 @@ const script = document.body.dataset["serviceWorker"];
 /** When this page was kept, if it comes from the device. */
 const kept = document.body.dataset["kept"];
 const note = document.querySelector("[data-offline]");
+let offered = false;
 
 show();
 addEventListener("online", show);
@@ -28,8 +29,8 @@ if (script && "serviceWorker" in navigator) {
   else addEventListener("load", () => void register(script));
 }
 
-/** "You are offline", and of when a kept page is. */
-function show() {
+/** "You are offline", and of when a kept page is. @param {Event} [event] */
+function show(event) {
   const line = note?.querySelector("span");
   if (!(note instanceof HTMLElement) || !line) return;
   const away = !navigator.onLine;
@@ -40,7 +41,10 @@ function show() {
     line.textContent = gettext("Kept on this device: as of {time}", { time: at.format(new Date(kept)) });
   }
   if (was && !note.hidden) say(line.textContent ?? "");
-  if (kept && !away) toast(gettext("The connection is back."), { stays: true, action: { label: gettext("Reload"), run: () => location.reload() } });
+  if (!kept || away || offered) return;
+  offered = true;
+  const why = event ? gettext("The connection is back.") : gettext("The site has not answered in time.");
+  toast(why, { stays: true, action: { label: gettext("Reload"), run: () => location.reload() } });
 }
 
 /** @param {string} address */

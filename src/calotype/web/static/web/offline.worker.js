@@ -100,8 +100,11 @@ async function cached(event, name) {
     return found;
   }
   const begun = deletions;
-  const answer = await fetch(request);
-  if (keepable(answer, name)) event.waitUntil(keep(name, request.url, answer.clone(), begun));
+  const answer = await fetch(request).catch((error) => {
+    if (found) return found;
+    throw error;
+  });
+  if (answer !== found && keepable(answer, name)) event.waitUntil(keep(name, request.url, answer.clone(), begun));
   return answer;
 }
 
@@ -126,9 +129,10 @@ function keepable(answer, name) {
 async function page(event) {
   const { request } = event;
   const fromSite = load(event);
-  event.waitUntil(replaceIfAlone());
   const late = sleep(PATIENCE_MS).then(async () => (await copy(request.url)) ?? fromSite);
-  event.waitUntil(Promise.allSettled([fromSite, late]));
+  event.waitUntil(fromSite.catch(() => undefined)); // it is kept, however late
+  event.waitUntil(replaceIfAlone());
+  void late.catch(() => undefined);
   try {
     const answer = await Promise.race([fromSite, late]);
     const unreachable = answer.status >= 502 && answer.status <= 504;
