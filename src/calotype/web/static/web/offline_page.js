@@ -7,8 +7,13 @@
 const PAGES = "calotype-1-pages";
 const ASK_MS = 10_000;
 
-if (location.search === "?log-out") document.querySelector("[data-still-in]")?.removeAttribute("hidden");
-else wait();
+if (location.search === "?log-out") {
+  document.querySelector("[data-still-in]")?.removeAttribute("hidden");
+  document.querySelector("[data-not-here]")?.remove();
+  document.querySelector("[data-retry]")?.setAttribute("href", "/settings/profile/");
+} else {
+  wait();
+}
 void list();
 
 /** Reload once the site answers. On `/offline/` itself there is nothing to wait for. */
