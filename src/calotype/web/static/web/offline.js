@@ -49,8 +49,7 @@ function show(event) {
 
 /** @param {string} address */
 async function register(address) {
-  const first = !navigator.serviceWorker.controller;
-  if (first) navigator.serviceWorker.addEventListener("controllerchange", tellWhatIsOpen, { once: true });
+  if (!navigator.serviceWorker.controller) navigator.serviceWorker.addEventListener("controllerchange", tellWhatIsOpen, { once: true });
   let registration;
   try {
     registration = await navigator.serviceWorker.register(address, { updateViaCache: "none" });
@@ -61,7 +60,7 @@ async function register(address) {
   registration.addEventListener("updatefound", () => {
     const next = registration.installing;
     next?.addEventListener("statechange", () => {
-      if (next.state === "installed" && navigator.serviceWorker.controller && !first) offer(next);
+      if (next.state === "installed" && navigator.serviceWorker.controller) offer(next);
     });
   });
   setInterval(() => void registration.update().catch(() => undefined), LOOK_MS);

@@ -271,6 +271,7 @@ async function keep(name, address, answer, begun) {
 /** The oldest first, but for those shown since the last time: they count as new. @param {string} name */
 async function drop(name) {
   trimming.delete(name);
+  if (!(await caches.has(name))) return; // deleted meanwhile
   const cache = await caches.open(name);
   const keys = await cache.keys();
   let over = keys.length - (LIMITS[name] ?? 0);

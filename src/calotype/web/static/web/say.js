@@ -10,7 +10,7 @@ const TOAST_MS = 6_000;
 
 /** @param {string} text heard when the reader is at leisure */
 export function say(text) {
-  const region = document.querySelector("[data-say]");
+  const region = document.querySelector('[data-say=""]');
   if (!region) return;
   // The same sentence twice is said twice only if it changes in between.
   region.textContent = "";
