@@ -21,6 +21,8 @@ ALLOWED_HOSTS = list(SITE.web.allowed_hosts)
 PUBLIC_URL = SITE.web.public_url.rstrip("/")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 HTTPS = PUBLIC_URL.startswith("https://")
+OFFLINE = SITE.web.offline and not DEBUG
+"""Static files of a site under development have no hashes in their names: they may not be kept."""
 
 ROOT_URLCONF = "calotype.config.urls"
 INSTALLED_APPS = [
@@ -112,7 +114,12 @@ TEMPLATES = [
 
 REQUEST_SECONDS = 10.0
 UPLOAD_SECONDS = 300.0
-UPLOAD_LIMITS = {"/new/": 1 << 30, "/new/edited/": 52_000_000, "/settings/profile/": 12_000_000}
+UPLOAD_LIMITS = {
+    "/new/": 1 << 30,
+    "/new/edited/": 52_000_000,
+    "/share/": 1 << 30,
+    "/settings/profile/": 12_000_000,
+}
 """Paths whose bodies may be larger than a form's, in bytes. 60 files of 16 MB fit into one upload."""
 CHUNK_LIMITS = {"/uploads/": 8 << 20}
 """Paths below which a PATCH carries a chunk of a file, in bytes."""

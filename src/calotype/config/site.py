@@ -40,6 +40,8 @@ class Web(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     debug: bool = False
     compress: bool = True
     """Whether pages go out compressed; false: a proxy in front does it."""
+    offline: bool = True
+    """Whether browsers keep pages for when there is no connection; without, they throw away what they have kept."""
 
 
 class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,6 +21,7 @@ urlpatterns = [
     path("", include("calotype.product.design.urls")),
     path("healthz", healthz, name="healthz"),
     path("metrics", exposition, name="metrics"),
+    path("", include("calotype.web.urls")),
     path("", include("calotype.product.feed.urls")),
     path("", include("calotype.product.notifications.urls")),
     path("", include("calotype.product.accounts.urls")),

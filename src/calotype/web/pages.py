@@ -12,6 +12,9 @@ from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
+ACCOUNT = "X-Account"
+"""The header of a page that says whose it is, 0 for nobody's: the service worker keeps nothing of one person for another."""
+
 _json = msgspec.json.Encoder()
 
 
@@ -29,6 +32,7 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], status: i
     response = HttpResponse(render_to_string(template, context, request), status=status)
     patch_vary_headers(response, (FRAGMENT,))
     response["Cache-Control"] = "private, no-cache"
+    response[ACCOUNT] = str(getattr(request, "account_id", None) or 0)
     return response
 
 

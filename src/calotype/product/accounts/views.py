@@ -98,8 +98,11 @@ async def log_in(request: SiteRequest) -> HttpResponse:
 
 @require_POST
 async def log_out(request: SiteRequest) -> HttpResponse:
+    """Nothing that the browser has kept of this person stays: pages, pictures, drafts, likes that wait to be sent."""
     await in_thread(logout, request)
-    return see_other("/")
+    response = see_other("/")
+    response["Clear-Site-Data"] = '"cache", "storage"'
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -19,6 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext
 
+from calotype.web.offline import worker_path
 from calotype.web.pages import origin_of
 from calotype.web.static_files import collected
 
@@ -74,6 +75,12 @@ def module(context: Context, path: str) -> SafeString:
         format_html_join("", '<link rel="modulepreload" href="{}">', zip(imports)),
         static(path),
     )
+
+
+@register.simple_tag
+def service_worker() -> str:
+    """Where the service worker is; empty if the site has none."""
+    return worker_path()
 
 
 @register.simple_tag(takes_context=True)

@@ -6,6 +6,7 @@
 
 import "./keys.js";
 import "./live.js";
+import "./offline.js";
 
 // Uploads go on from page to page. They load only where there are some; their flag is set by photos/drafts.js.
 const UPLOADS = "calotype-uploads";

@@ -18,11 +18,11 @@ export function say(text) {
 }
 
 /**
- * Seen and heard. An error stays until it is dismissed.
+ * Seen and heard. An error stays until it is dismissed, and so does what `stays`.
  * @param {string} text
- * @param {{error?: boolean, action?: {label: string, run: () => void}}} [options]
+ * @param {{error?: boolean, stays?: boolean, action?: {label: string, run: () => void}}} [options]
  */
-export function toast(text, { error = false, action } = {}) {
+export function toast(text, { error = false, stays = error, action } = {}) {
   const place = document.querySelector("[data-toasts]");
   if (!place) return say(text);
   const item = document.createElement("div");
@@ -32,9 +32,9 @@ export function toast(text, { error = false, action } = {}) {
   words.textContent = text;
   item.append(words);
   if (action) item.append(button(action.label, () => (item.remove(), action.run())));
-  if (error) item.append(button("×", () => item.remove()));
+  if (stays) item.append(button("×", () => item.remove()));
   place.append(item);
-  if (!error) setTimeout(() => item.remove(), TOAST_MS);
+  if (!stays) setTimeout(() => item.remove(), TOAST_MS);
 }
 
 /**

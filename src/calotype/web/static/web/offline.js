@@ -1,0 +1,83 @@
+/*
+ * The page's side of the service worker: registers it, offers its next version, and says when there is no connection.
+ */
+
+// @ts-check
+
+import { watch } from "./outbox.js";
+import { say, toast } from "./say.js";
+import { gettext } from "./words.js";
+
+const LOOK_MS = 3_600_000;
+
+const script = document.body.dataset["serviceWorker"];
+/** When this page was kept, if it comes from the device. */
+const kept = document.body.dataset["kept"];
+const note = document.querySelector("[data-offline]");
+let offered = false;
+
+show();
+addEventListener("online", show);
+addEventListener("offline", show);
+if (kept) document.querySelector(".notes ul")?.remove(); // they were told then
+watch();
+if (script && "serviceWorker" in navigator) {
+  navigator.serviceWorker.addEventListener("message", (event) => {
+    if (event.data?.type === "logged-out") location.replace("/");
+  });
+  if (document.readyState === "complete") void register(script);
+  else addEventListener("load", () => void register(script));
+}
+
+/** "You are offline", and of when a kept page is. @param {Event} [event] */
+function show(event) {
+  const line = note?.querySelector("span");
+  if (!(note instanceof HTMLElement) || !line) return;
+  const away = !navigator.onLine;
+  const was = note.hidden;
+  note.hidden = !away && !kept;
+  if (kept) {
+    const at = new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium", timeStyle: "short" });
+    line.textContent = gettext("Kept on this device: as of {time}", { time: at.format(new Date(kept)) });
+  }
+  if (was && !note.hidden) say(line.textContent ?? "");
+  if (!kept || away || offered) return;
+  offered = true;
+  const why = event ? gettext("The connection is back.") : gettext("The site has not answered in time.");
+  toast(why, { stays: true, action: { label: gettext("Reload"), run: () => location.reload() } });
+}
+
+/** @param {string} address */
+async function register(address) {
+  if (!navigator.serviceWorker.controller) navigator.serviceWorker.addEventListener("controllerchange", tellWhatIsOpen, { once: true });
+  let registration;
+  try {
+    registration = await navigator.serviceWorker.register(address, { updateViaCache: "none" });
+  } catch {
+    return; // Forbidden, or the site is away: everything works without.
+  }
+  if (registration.waiting && navigator.serviceWorker.controller) offer(registration.waiting);
+  registration.addEventListener("updatefound", () => {
+    const next = registration.installing;
+    next?.addEventListener("statechange", () => {
+      if (next.state === "installed" && navigator.serviceWorker.controller) offer(next);
+    });
+  });
+  setInterval(() => void registration.update().catch(() => undefined), LOOK_MS);
+}
+
+/** @param {ServiceWorker} next waits until somebody wants it */
+function offer(next) {
+  const run = () => {
+    // What stays open elsewhere goes on with the files that it has: their names are theirs alone.
+    navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
+    next.postMessage({ type: "activate" });
+  };
+  toast(gettext("A new version is there."), { stays: true, action: { label: gettext("Reload"), run } });
+}
+
+/** The worker came after this page: it keeps it now. */
+function tellWhatIsOpen() {
+  const files = performance.getEntriesByType("resource").map((entry) => entry.name);
+  navigator.serviceWorker.controller?.postMessage({ type: "keep", page: location.pathname + location.search, files });
+}

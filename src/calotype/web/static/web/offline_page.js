@@ -1,0 +1,48 @@
+/*
+ * The page that is shown for one that is not on the device: what is, and back as soon as the site answers.
+ */
+
+// @ts-check
+
+const PAGES = "calotype-1-pages";
+const ASK_MS = 10_000;
+
+if (location.search === "?log-out") {
+  document.querySelector("[data-still-in]")?.removeAttribute("hidden");
+  document.querySelector("[data-not-here]")?.remove();
+  document.querySelector("[data-retry]")?.setAttribute("href", "/settings/profile/");
+} else {
+  wait();
+}
+void list();
+
+/** Reload once the site answers. On `/offline/` itself there is nothing to wait for. */
+function wait() {
+  if (location.pathname === "/offline/") return;
+  addEventListener("online", () => location.reload());
+  // A device may well be connected and the site away.
+  setInterval(async () => {
+    if (document.hidden || !navigator.onLine) return;
+    const answer = await fetch("/offline/", { method: "HEAD", cache: "no-store" }).catch(() => undefined);
+    if (answer?.ok) location.reload();
+  }, ASK_MS);
+}
+
+/** Links to the pages that are kept, the latest first, by their titles. */
+async function list() {
+  const place = document.querySelector("[data-kept-pages]");
+  if (!place || !("caches" in window) || !(await caches.has(PAGES))) return;
+  const cache = await caches.open(PAGES);
+  for (const request of [...(await cache.keys())].reverse()) {
+    const answer = await cache.match(request, { ignoreVary: true });
+    const page = new DOMParser().parseFromString((await answer?.text()) ?? "", "text/html");
+    const link = document.createElement("a");
+    link.href = new URL(request.url).pathname;
+    link.dir = "auto";
+    link.textContent = page.title.replace(/ · Calotype$/, "");
+    const item = document.createElement("li");
+    item.append(link);
+    place.querySelector("ul")?.append(item);
+    place.removeAttribute("hidden");
+  }
+}
