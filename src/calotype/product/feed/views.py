@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.product.accounts.forms import LogInForm
@@ -90,7 +91,7 @@ async def post(request: SiteRequest, post_id: int) -> HttpResponse:
         followed_among(graph, viewer_id or 0, [node.data.author]),
     )
     if not items:
-        raise PostMissing("there is no such post; it may have been deleted")
+        raise PostMissing(_("There is no such post; it may have been deleted."))
     view = shown(msgspec.structs.replace(items[0], said=said))
     context = {"item": view, "older": paging.encode(older) if older else "", "followed": bool(followed)}
     return await show(request, "feed/post.html", context)

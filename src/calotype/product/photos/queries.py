@@ -9,6 +9,7 @@ from functools import lru_cache
 import msgspec
 from blurhash_rs import blurhash_decode
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from calotype.infra.tao import Cursor, Graph, Node
 from calotype.product.photos.types import POSTED, Photo, Post
@@ -44,7 +45,7 @@ async def post_of(graph: Graph, post_id: int) -> Node[Post]:
     """The post; raises `PostMissing`."""
     post = await graph.obj_get(Post, post_id)
     if post is None:
-        raise PostMissing("there is no such post; it may have been deleted")
+        raise PostMissing(_("There is no such post; it may have been deleted."))
     return post
 
 
