@@ -28,6 +28,7 @@ WIDTHS = {"phone": 390, "desktop": 1280}
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[RunningSite]:
+    os.environ["CALOTYPE_PSEUDO_LANGUAGE"] = "1"
     with running_site(root() / "e2e") as running:
         yield running
 
@@ -77,13 +78,19 @@ def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureReque
     problems: list[str] = []
 
     def make(
-        width: int = 1280, *, javascript: bool = True, theme: str = "light", signed_in: bool = False
+        width: int = 1280,
+        *,
+        javascript: bool = True,
+        theme: str = "light",
+        signed_in: bool = False,
+        language: str = "en",
     ) -> Page:
         context = chromium.new_context(
             viewport={"width": width, "height": 900},
             java_script_enabled=javascript,
             color_scheme="dark" if theme == "dark" else "light",
             base_url=site.url,
+            locale=language,
             storage_state=request.getfixturevalue("session_of_jan") if signed_in else None,
         )
         contexts.append(context)
