@@ -133,14 +133,17 @@ def test_plurals_of_a_language_are_divided_as_browsers_and_django_divide_them() 
         assert words.plural_names(catalogue)["one"] == 0
         django = Path(translation.__file__).parents[2] / f"conf/locale/{language}/LC_MESSAGES/django.po"
         theirs = words.read(django, language)
-        assert (catalogue.num_plurals, catalogue.plural_expr) == (theirs.num_plurals, theirs.plural_expr)
+        assert (catalogue.num_plurals, catalogue.plural_expr.strip("()")) == (
+            theirs.num_plurals,
+            theirs.plural_expr.strip("()"),
+        )
 
 
-def test_a_rule_of_plural_that_browsers_do_not_share_is_refused() -> None:
-    wrong = Catalog("pl")
-    wrong._plural_expr = "(n != 1)"
-    with pytest.raises(ValueError, match="few"):
-        words.plural_names(wrong)
+def test_a_rule_of_plural_that_browsers_do_not_share_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "django.po"
+    path.write_text('msgid ""\nmsgstr "Plural-Forms: nplurals=3; plural=n==1 ? 0 : n<5 ? 1 : 2;\\n"\n')
+    with pytest.raises(ValueError, match=r"“other” is \[1, 2\]"):
+        words.plural_names(words.read(path, "de"))
 
 
 def test_modules_are_given_plurals_by_the_names_that_browsers_have_for_them() -> None:
@@ -220,7 +223,9 @@ def bare_words(template: str) -> list[str]:
     for token in Lexer(template).tokenize():
         if token.token_type == TokenType.BLOCK:
             name = token.contents.split()[0]
-            if name in ("blocktranslate", "comment"):
+            if (
+                name in ("blocktranslate", "comment") or token.contents == "block frame"
+            ):  # its text is a class
                 inside = name
             elif name == f"end{inside}":
                 inside = ""
@@ -259,6 +264,9 @@ NEVER_SHOWN = {"InverseMissing", "PhotoGone"}
 
 
 def public_errors() -> dict[str, type[CalotypeError]]:
+    importlib.import_module(
+        "calotype.config.urls"
+    )  # the converters of addresses are needed before the addresses
     for module in pkgutil.walk_packages(calotype.__path__, "calotype."):
         if (
             module.name.startswith(("calotype.infra", "calotype.web", "calotype.product"))

@@ -42,6 +42,7 @@ SENTENCES: Mapping[str, str] = {
     "id_invalid": _GONE,
     "too_large": later("This request has %(size)s MB or more; the limit here is %(limit)s MB."),
     "body_too_slow": later("The request did not arrive in time."),
+    "blob_range_invalid": later("This request cannot be understood."),
     "version_conflict": later("This was changed meanwhile. Look at it again."),
     "blob_exists": later("This is stored already."),
     "value_too_large": later("This is too large."),

@@ -200,7 +200,9 @@ def notes_on(made: Processed) -> list[str]:
     if made.frames == 1:
         return []
     kept = ngettext(
-        "animated: the first of %(n)s frame is kept", "animated: the first of %(n)s frames is kept", made.frames
+        "animated: the first of %(n)s frame is kept",
+        "animated: the first of %(n)s frames is kept",
+        made.frames,
     )
     return [kept % {"n": number_format(made.frames, use_l10n=True, force_grouping=True)}]
 
