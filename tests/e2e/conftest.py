@@ -28,6 +28,7 @@ WIDTHS = {"phone": 390, "desktop": 1280}
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[RunningSite]:
+    os.environ["CALOTYPE_PSEUDO_LANGUAGE"] = "1"
     with running_site(root() / "e2e") as running:
         yield running
 
@@ -84,6 +85,7 @@ def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureReque
         theme: str = "light",
         signed_in: bool = False,
         expects: Sequence[str] = (),
+        language: str = "en",
     ) -> Page:
         expected.extend(expects)
         context = chromium.new_context(
@@ -91,6 +93,7 @@ def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureReque
             java_script_enabled=javascript,
             color_scheme="dark" if theme == "dark" else "light",
             base_url=site.url,
+            locale=language,
             storage_state=request.getfixturevalue("session_of_jan") if signed_in else None,
         )
         contexts.append(context)

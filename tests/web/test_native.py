@@ -21,8 +21,8 @@ ASKED: list[dict[str, Any]] = [
     {"HTTP_ACCEPT_LANGUAGE": "pt"},
     {"HTTP_ACCEPT_LANGUAGE": "*"},
     {"HTTP_ACCEPT_LANGUAGE": ";;,\x00"},
-    {"HTTP_COOKIE": "django_language=fr", "HTTP_ACCEPT_LANGUAGE": "en"},
-    {"HTTP_COOKIE": "django_language=nothing"},
+    {"HTTP_COOKIE": "language=fr", "HTTP_ACCEPT_LANGUAGE": "en"},
+    {"HTTP_COOKIE": "language=nothing"},
 ]
 
 

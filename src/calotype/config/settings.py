@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -41,11 +42,11 @@ LEAN_MIDDLEWARE = [
     "calotype.web.middleware.AccessLog",
     "calotype.web.compression.Compression",
     "calotype.web.native.SecurityHeaders",
+    "calotype.web.native.Locale",  # around the errors: they are told in the language of whoever asked
     "calotype.web.middleware.Errors",
     "calotype.web.middleware.Deadline",
     "calotype.web.middleware.TicketHolders",
     "calotype.web.middleware.Sessions",
-    "calotype.web.native.Locale",
     "calotype.web.native.Common",
     "calotype.web.native.Csrf",
     "calotype.web.native.Messages",
@@ -210,7 +211,18 @@ SECURE_CSP = {
 FEED = SITE.feed
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español")]
+"""Each by the name that its speakers give it. How to add one: docs/languages.md."""
+PSEUDO_LANGUAGE = "ar-xb"
+"""English, turned to run from right to left and made longer: it shows what a layout or a sentence would do in other
+languages. Only for whoever develops: never in a menu, and not there at all on a site that serves people."""
+if DEBUG or os.environ.get("CALOTYPE_PSEUDO_LANGUAGE") == "1":
+    LANGUAGES.append((PSEUDO_LANGUAGE, "Right to left"))
+LANGUAGE_COOKIE_NAME = "language"
+LANGUAGE_COOKIE_AGE = 60 * 60 * 24 * 365
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SECURE = HTTPS
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True

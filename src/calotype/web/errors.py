@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from calotype.std.errors import BadRequest, CalotypeError, Datum, Forbidden, NotFound, NotSignedIn
+from calotype.web.sentences import sentence
 
 log = logging.getLogger("calotype.web")
 
@@ -41,7 +42,7 @@ def error_response(request: HttpRequest, error: CalotypeError) -> HttpResponse:
     """The answer to a request that ended with a public error."""
     request_id = getattr(request, "request_id", "")
     if wants_json(request):
-        body = ErrorAnswer(ErrorBody(error.code, error.message, error.data, request_id))
+        body = ErrorAnswer(ErrorBody(error.code, sentence(error), error.data, request_id))
         response = HttpResponse(
             msgspec.json.encode(body), content_type="application/json", status=error.status
         )
@@ -77,7 +78,7 @@ def _page(request: HttpRequest, error: CalotypeError, request_id: str) -> HttpRe
     context = {
         "title": titles.get(error.status, _("That did not work")),
         "icon": icons.get(error.status, "circle-alert"),
-        "message": error.message,
+        "message": sentence(error),
         "code": error.code,
         "request_id": request_id,
         "sign_in": isinstance(error, NotSignedIn),

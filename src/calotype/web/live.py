@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextvars import Context
 
 import asyncpg
+from django.utils.translation import gettext as _
 
 from calotype.std.errors import TooManyRequests, Unavailable
 
@@ -87,10 +88,11 @@ class Live:
         """
         if self._closed or self._amount >= self._limit:
             raise NoMoreStreams(
-                f"this server has {self._amount} pages open for news; the limit is {self._limit}"
+                _("This server has %(open)d pages open for news; the limit is %(limit)d.")
+                % {"open": self._amount, "limit": self._limit}
             )
         if len(self._open[person]) >= STREAMS_A_PERSON:
-            raise TooManyStreams(f"you have {STREAMS_A_PERSON} pages open for news; that is the limit")
+            raise TooManyStreams(_("You have %d pages open for news; that is the limit.") % STREAMS_A_PERSON)
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen(), context=Context())  # nobody's in particular
         # From here on and not from the first read on: what happens in between is news too.

@@ -17,6 +17,7 @@ from django.core.handlers.exception import response_for_exception
 from django.http import Http404, HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 
 from calotype.efficiency.dynostats import person
 from calotype.efficiency.dynostats.django import named
@@ -115,7 +116,7 @@ class Errors(Middleware):
         except CalotypeError as error:
             return error_response(request, error)
         except TimeoutError:
-            return error_response(request, Unavailable("this took longer than a request may take"))
+            return error_response(request, Unavailable(_("This took longer than a request may take.")))
         except (Http404, PermissionDenied, BadRequest, SuspiciousOperation, MultiPartParserError) as error:
             return response_for_exception(request, error)
         except Exception as error:

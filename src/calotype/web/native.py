@@ -80,7 +80,7 @@ def _security_headers(*, secure: bool) -> dict[str, str]:
 
 
 class Locale(Native, LocaleMiddleware):
-    """The language that the browser asks for.
+    """The language that a cookie says its owner has chosen (`web.languages`), else the one that the browser asks for.
 
     Django looks twice a request whether the path begins with the code of a language. That means something only for
     addresses made by `i18n_patterns`: a site that has some gets all of Django's.
@@ -93,9 +93,15 @@ class Locale(Native, LocaleMiddleware):
         translation.activate(translation.get_language_from_request(request))
         request.LANGUAGE_CODE = translation.get_language()
         response = await cast(GetResponse, self.get_response)(request)
-        patch_vary_headers(response, ("Accept-Language",))
-        response.headers.setdefault("Content-Language", translation.get_language())
+        if has_words(response):
+            patch_vary_headers(response, ("Accept-Language", "Cookie"))
+            response.headers.setdefault("Content-Language", translation.get_language())
         return response
+
+
+def has_words(response: HttpResponseBase) -> bool:
+    """Whether it is told in a language. A photograph is not: a browser may keep it whatever its cookies become."""
+    return not response.headers.get("Content-Type", "image/").startswith("image/")
 
 
 class Common(Native, CommonMiddleware):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from calotype.infra.tao import FIRST, START, Cursor
 from calotype.std.errors import BadRequest
 
@@ -22,9 +24,11 @@ def decode(text: str | None) -> Cursor:
         return START
     time, dash, id2 = text.partition("-")
     if not (dash and text.isascii() and time.isdigit() and id2.isdigit() and len(text) <= 40):
-        raise CursorInvalid(f"{text[:40]!r} is no place in a list: follow the link on the page before")
+        raise CursorInvalid(_("“%s” is no place in a list: follow the link on the page before.") % text[:40])
     if max(int(time), int(id2)) > FIRST:
-        raise CursorInvalid(f"{text[:40]!r} lies outside every list: follow the link on the page before")
+        raise CursorInvalid(
+            _("“%s” lies outside every list: follow the link on the page before.") % text[:40]
+        )
     return int(time), int(id2)
 
 
@@ -33,7 +37,7 @@ def offset(text: str | None) -> int:
     if not text:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise BadRequest(f"offset is {text[:20]!r}; it must be a whole number")
+        raise BadRequest(_("The offset is “%s”; it must be a whole number.") % text[:20])
     return int(text)
 
 
@@ -42,5 +46,8 @@ def limit(text: str | None, default: int = 20) -> int:
     if not text:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise BadRequest(f"limit is {text[:20]!r}; it must be a number from 1 to {PAGE_LIMIT}")
+        raise BadRequest(
+            _("The limit is “%(given)s”; it must be a number from 1 to %(limit)d.")
+            % {"given": text[:20], "limit": PAGE_LIMIT}
+        )
     return min(max(int(text), 1), PAGE_LIMIT)

@@ -6,6 +6,8 @@ import hashlib
 import time
 from dataclasses import dataclass
 
+from django.utils.translation import ngettext
+
 from calotype.infra.cache import safe_key
 from calotype.infra.shards import Pool
 from calotype.std.errors import TooManyRequests
@@ -40,10 +42,14 @@ class RateLimit:
         digest = hashlib.sha256(key.encode()).hexdigest()[:32]
         if await self._count(rows, f"{self.name}:{digest}", now - now % self.seconds) > self.amount:
             wait = self.seconds - now % self.seconds
-            raise TooManyRequests(
-                f"too many attempts: {self.amount} in {self.seconds // 60} minutes is the limit; try again in {max(1, wait // 60)} min",
-                retry_after_s=wait,
-            )
+            raise TooManyRequests(self._sentence(max(1, wait // 60)), retry_after_s=wait)
+
+    def _sentence(self, wait_min: int) -> str:
+        return ngettext(
+            "Too many attempts: %(amount)d in %(minutes)d minutes is the limit. Try again in a minute.",
+            "Too many attempts: %(amount)d in %(minutes)d minutes is the limit. Try again in %(wait)d minutes.",
+            wait_min,
+        ) % {"amount": self.amount, "minutes": self.seconds // 60, "wait": wait_min}
 
     async def _count(self, rows: SessionRows, key: str, window: int) -> int:
         """How many attempts of this window there were, with this one."""

@@ -6,12 +6,14 @@ import logging
 import time
 
 import msgspec
+from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import send_mail
 from django.db import IntegrityError
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import translation
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
@@ -49,7 +51,9 @@ class SignUp(msgspec.Struct, frozen=True):
     username: str
 
 
-async def sign_up(graph: Graph, *, username: str, email: str, password: str, name: str = "") -> AccountId:
+async def sign_up(
+    graph: Graph, *, username: str, email: str, password: str, name: str = "", language: str = ""
+) -> AccountId:
     """Make an account and its person, on a logical shard chosen at random. Durable when it returns.
 
     Raises `ValidationError` (name, password), `UsernameTaken`, `EmailTaken`. A process that dies on the way leaves
@@ -65,7 +69,7 @@ async def sign_up(graph: Graph, *, username: str, email: str, password: str, nam
         await write.obj_add(Person(username=username, name=name), shard, account_id)
         await write.edge(JOINED, shard_root(shard), account_id, time=None, data=None, present=True)
     try:
-        await in_thread(Account.objects.create_user, account_id, username, email, password)
+        await in_thread(Account.objects.create_user, account_id, username, email, password, language=language)
     except IntegrityError:
         await _undo(graph, SignUp(account_id, username))
         raise EmailTaken(
@@ -122,6 +126,11 @@ async def change_profile(graph: Graph, account_id: AccountId, *, name: str, bio:
     await graph.obj_update(Person, account_id, name=name, bio=bio, website=website)
 
 
+async def choose_language(account_id: AccountId, language: str) -> None:
+    """What mails are written in, and pages of browsers that log in from now on; empty: as each browser asks."""
+    await in_thread(Account.objects.filter(id=account_id).update, language=language)
+
+
 async def change_password(account: Account, password: str) -> None:
     """Set a new password; raises `ValidationError` when the validators refuse it. The caller ends other sessions."""
 
@@ -138,16 +147,18 @@ class ResetMail(msgspec.Struct, frozen=True):
 
     email: str
     origin: str
+    language: str = ""
+    """In which it was asked for."""
 
 
-async def ask_for_reset(graph: Graph, email: str, origin: str) -> None:
+async def ask_for_reset(graph: Graph, email: str, origin: str, language: str = "") -> None:
     """Have a link to a new password sent to this address, if it is an account's.
 
     Nothing is looked up here, so the time it takes tells nobody which addresses have accounts.
     """
     shard = graph.shards.any_shard()
     async with graph.transaction("people", shard) as write:
-        await write.post("people", shard, "reset_mail", ResetMail(email, origin), 0)
+        await write.post("people", shard, "reset_mail", ResetMail(email, origin, language), 0)
 
 
 async def send_reset_mail(payload: bytes) -> None:
@@ -161,7 +172,8 @@ def _send_reset_mail(wanted: ResetMail) -> None:
         return
     uid = urlsafe_base64_encode(force_bytes(account.pk))
     path = reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(account)])
-    text = render_to_string(
-        "accounts/reset_mail.txt", {"username": account.username, "link": wanted.origin + path}
-    )
-    send_mail(_("Your password at Calotype"), text, None, [account.email])
+    with translation.override(account.language or wanted.language or settings.LANGUAGE_CODE):
+        text = render_to_string(
+            "accounts/reset_mail.txt", {"username": account.username, "link": wanted.origin + path}
+        )
+        send_mail(_("Your password at Calotype"), text, None, [account.email])

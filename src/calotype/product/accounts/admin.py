@@ -34,7 +34,7 @@ class AccountAdmin(AccountUserAdmin):
     ordering = ("-date_joined",)
     readonly_fields = ("id", "username", "date_joined", "last_login")
     fieldsets = (
-        (None, {"fields": ("id", "username", "email", "password")}),
+        (None, {"fields": ("id", "username", "email", "language", "password")}),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )

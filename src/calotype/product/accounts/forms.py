@@ -6,10 +6,12 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
 from calotype.product.accounts import names
 from calotype.product.accounts.types import BIO_LIMIT, NAME_LIMIT, WEBSITE_LIMIT
+from calotype.web import languages
 from calotype.web.text import clean, clean_line
 
 PASSWORD_LIMIT = 1_000
@@ -103,8 +105,8 @@ class ProfileForm(PlainForm):
         picture = self.cleaned_data["avatar"]
         if picture and picture.size > AVATAR_BYTES:
             raise ValidationError(
-                _("This picture has %(size).1f MB; the limit is %(limit).0f MB.")
-                % {"size": picture.size / 1e6, "limit": AVATAR_BYTES / 1e6},
+                _("This picture has %(size)s MB; the limit is %(limit)d MB.")
+                % {"size": number_format(picture.size / 1e6, 1), "limit": AVATAR_BYTES // 1_000_000},
                 "too_large",
             )
         return picture
@@ -113,6 +115,15 @@ class ProfileForm(PlainForm):
 class ChangePasswordForm(PlainForm):
     current = password_field(_("Password now"), "current-password")
     new = password_field(_("New password"), "new-password")
+
+
+class LanguageForm(PlainForm):
+    language = forms.ChoiceField(
+        label=_("Language"),
+        choices=lambda: [("", _("As your browser asks")), *languages.offered()],
+        widget=forms.RadioSelect,
+        required=False,
+    )
 
 
 class ResetRequestForm(PlainForm):

@@ -27,6 +27,8 @@ class Account(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(_("e-mail"), max_length=254)
     is_staff = models.BooleanField(_("may use the admin"), default=False)
     is_active = models.BooleanField(_("may log in"), default=True)
+    language = models.CharField(_("language"), max_length=16, blank=True, default="", db_default="")
+    """What its owner chose, for mails and for browsers in which they log in; empty: nothing."""
     date_joined = models.DateTimeField(_("joined"), auto_now_add=True)
 
     objects: ClassVar[AccountManager] = AccountManager()

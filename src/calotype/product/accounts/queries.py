@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from calotype.infra.tao import START, Cursor, Graph, Node
 from calotype.product.accounts import names, store
@@ -81,7 +82,7 @@ async def require_viewer(request: SiteRequest) -> Node[Person]:
     """Who is looking; raises `NotSignedIn` for nobody."""
     found = await viewer(request)
     if found is None:
-        raise NotSignedIn("this needs an account: log in first")
+        raise NotSignedIn(_("This needs an account: log in first."))
     return found
 
 
@@ -91,7 +92,7 @@ async def by_username(graph: Graph, username: str) -> Node[Person]:
     id_ = await store.find(graph, wanted) if len(wanted) <= names.LONGEST and "\0" not in wanted else None
     node = await graph.obj_get(Person, id_) if id_ is not None else None
     if node is None or node.data.username != wanted or node.data.suspended:
-        raise PersonMissing(f"there is nobody called @{username[:40]} here")
+        raise PersonMissing(_("There is nobody called @%s here.") % username[:40])
     return node
 
 

@@ -13,6 +13,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlsafe_base64_decode
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -23,12 +24,14 @@ from calotype.product.accounts.models import Account
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer, viewer
 from calotype.product.accounts.types import AccountId
-from calotype.std.errors import NotFound
+from calotype.std.errors import BadRequest, NotFound
+from calotype.web import languages
 from calotype.web.media import send_blob
 from calotype.web.orm import in_thread
 from calotype.web.pages import origin_of, safe_next, see_other
 from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
+from calotype.web.sentences import sentence
 
 LOG_IN_BY_NAME = RateLimit("log-in-name", amount=10, seconds=900)
 LOG_IN_BY_ADDRESS = RateLimit("log-in-address", amount=50, seconds=900)
@@ -64,6 +67,7 @@ async def _sign_up(request: SiteRequest, form: forms.SignUpForm) -> Account | No
             username=entered["username"],
             email=entered["email"],
             password=entered["password"],
+            language=languages.chosen(request),
         )
     except ValidationError as error:
         form.add_error("password", error)
@@ -90,7 +94,10 @@ async def log_in(request: SiteRequest) -> HttpResponse:
         )
         if account is not None:
             await in_thread(login, request, account, BACKEND)
-            return see_other(safe_next(request, "/"))
+            response = see_other(safe_next(request, "/"))
+            if account.language:
+                languages.remember(response, account.language)
+            return response
         form.add_error(None, _("The name or the password is wrong."))
     context = {"form": form, "next": request.POST.get("next") or request.GET.get("next", "")}
     return await show(request, "accounts/log_in.html", context, 422 if form.errors else 200)
@@ -126,7 +133,7 @@ async def _change_profile(request: SiteRequest, account_id: AccountId, form: for
         try:
             await avatars.set_avatar(request.site, account_id, await sync_to_async(picture.read)())
         except ImageRefused as error:
-            form.add_error("avatar", error.message)
+            form.add_error("avatar", sentence(error))
             return False
     elif entered["remove_avatar"]:
         await avatars.remove_avatar(request.site, account_id)
@@ -162,6 +169,30 @@ async def _set_password(account: Account, form: Form) -> bool:
     return True
 
 
+@require_http_methods(["GET", "HEAD"])
+async def language_settings(request: SiteRequest) -> HttpResponse:
+    await require_viewer(request)
+    form = forms.LanguageForm(initial={"language": languages.chosen(request)})
+    return await show(request, "accounts/language.html", {"form": form})
+
+
+@require_POST
+async def choose_language(request: SiteRequest) -> HttpResponse:
+    """For this browser, whoever looks; of somebody with an account for their mails and their next browsers too."""
+    form = forms.LanguageForm(request.POST)
+    if not form.is_valid():
+        raise BadRequest(_("This site does not speak that language."))
+    language = form.cleaned_data["language"]
+    me = await viewer(request)
+    languages.speak(request, language)
+    if me is not None:
+        await actions.choose_language(AccountId(me.id), language)
+        messages.success(request, _("Your language is saved."))
+    response = see_other(safe_next(request, "/"))
+    languages.remember(response, language)
+    return response
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 async def reset_request(request: SiteRequest) -> HttpResponse:
     """Ask for a link by e-mail. The answer, and the time it takes, is the same whether or not there is such an account."""
@@ -169,7 +200,9 @@ async def reset_request(request: SiteRequest) -> HttpResponse:
     sent = False
     if request.method == "POST" and form.is_valid():
         await RESET_BY_ADDRESS.spend(request.site.sessions, address(request))
-        await actions.ask_for_reset(request.site.graph, form.cleaned_data["email"], origin_of(request))
+        await actions.ask_for_reset(
+            request.site.graph, form.cleaned_data["email"], origin_of(request), get_language() or ""
+        )
         sent = True
     return await show(
         request, "accounts/reset_request.html", {"form": form, "sent": sent}, 422 if form.errors else 200

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.product.accounts.pages import show
@@ -36,7 +37,7 @@ def _shown(credit: Credit) -> dict[str, object]:
 async def photo(request: SiteRequest, name: str) -> HttpResponse:
     credit = credits().get(name)
     if credit is None:
-        raise NotFound("there is no such demo photo")
+        raise NotFound(_("There is no such photo."))
     response = HttpResponse(credit.path.read_bytes(), content_type="image/jpeg")
     response["Cache-Control"] = "public, max-age=86400"
     return response

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext as _
+
 from calotype.infra.tao import START, Cursor, Graph
 from calotype.infra.timelines import Entry, Timelines
 from calotype.product.accounts.queries import PersonMissing, card, people
@@ -43,7 +45,7 @@ async def home(
         return _page(await _shown(graph, viewer, found), found.entries, more=found.more)
     items: list[Item] = []
     entries: list[Entry] = []
-    for _ in range(READS_A_PAGE):
+    for _try in range(READS_A_PAGE):
         found = await places.below(graph, timelines, viewer, before, limit - len(items))
         entries += found.entries
         items += await _shown(graph, viewer, found)
@@ -79,7 +81,7 @@ async def posts_by(
         people(graph, [author]), _posted(graph, author, limit, before, after)
     )
     if not there:
-        raise PersonMissing("there is nobody with this id here")
+        raise PersonMissing(_("There is nobody with this id here."))
     items = await items_of(graph, viewer, [(entry.id, author) for entry in entries])
     return _page(items, entries, more=more)
 

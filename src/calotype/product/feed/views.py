@@ -112,7 +112,7 @@ async def post(request: SiteRequest, post_id: int) -> HttpResponse:
         followed_among(graph, viewer_id or 0, [node.data.author]),
     )
     if not items:
-        raise PostMissing("there is no such post; it may have been deleted")
+        raise PostMissing(_("There is no such post; it may have been deleted."))
     view = shown(msgspec.structs.replace(items[0], said=said))
     context = {
         "item": view,

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.infra.tao import FIRST, START
@@ -118,6 +119,6 @@ def _before(max_id: str | None) -> Place:
 def _id(text: str | None) -> int:
     if not (text and text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= FIRST):
         raise BadRequest(
-            f"{(text or '')[:20]!r} is no id of a notification: follow the link on the page before"
+            _("“%s” is no id of a notification: follow the link on the page before.") % (text or "")[:20]
         )
     return int(text)

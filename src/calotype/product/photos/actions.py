@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -43,6 +44,7 @@ from calotype.product.words.queries import people_in
 from calotype.product.words.types import WRITTEN, Written
 from calotype.std.errors import CalotypeError, Forbidden, TooLarge, Unprocessable
 from calotype.web.idempotency import claim_key
+from calotype.web.sentences import sentence
 from calotype.web.site import Site
 
 ABANDONED_MS = 3_600_000
@@ -200,7 +202,7 @@ async def _store_all(
         if isinstance(outcome, CalotypeError) and outcome.status >= 500:
             raise outcome  # an engine is away: nobody's file is to blame, and nothing is posted
         if isinstance(outcome, CalotypeError):
-            refused.append(f"{upload.name}: {outcome.message}")
+            refused.append(f"{upload.name}: {sentence(outcome)}")
             continue
         photos.append(outcome[0])
         notes += [f"{upload.name}: {note}" for note in outcome[1]]
@@ -220,7 +222,19 @@ async def store(site: Site, id_: int, upload: Upload) -> tuple[Photo, list[str]]
         await _keep(site, id_, "edited", upload.edited, made.format)
     for variant in made.variants:
         await site.blobs.put(blob_key(f"{prefix(id_)}/{variant.file}"), variant.data, variant.content_type)
-    return photo_of(id_, made, upload.alt, written(recipe) if recipe and edited else ""), list(made.notes)
+    return photo_of(id_, made, upload.alt, written(recipe) if recipe and edited else ""), notes_on(made)
+
+
+def notes_on(made: Processed) -> list[str]:
+    """Sentences about what whoever sent a file may not expect."""
+    if made.frames == 1:
+        return []
+    kept = ngettext(
+        "animated: the first of %(n)s frame is kept",
+        "animated: the first of %(n)s frames is kept",
+        made.frames,
+    )
+    return [kept % {"n": number_format(made.frames, use_l10n=True, force_grouping=True)}]
 
 
 def _recipe_of(upload: Upload) -> EditRecipe | None:

@@ -59,7 +59,7 @@ async def post_of(graph: Graph, post_id: int) -> Node[Post]:
     """The post; raises `PostMissing`."""
     post = await graph.obj_get(Post, post_id)
     if post is None:
-        raise PostMissing("there is no such post; it may have been deleted")
+        raise PostMissing(_("There is no such post; it may have been deleted."))
     return post
 
 

@@ -260,7 +260,7 @@ async def media(
     post = await queries.post_of(request.site.graph, post_id)
     photo = next((photo for photo in post.data.photos if photo.id == photo_id), None)
     if photo is None or not queries.has_variant(photo, name, format):
-        raise BlobMissing("there is no such photo")
+        raise BlobMissing(_("There is no such photo."))
     return await send_blob(
         request, blob_key(f"{actions.prefix(photo_id)}/{name}.{format}"), f"image/{format}"
     )

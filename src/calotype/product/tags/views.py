@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.product.accounts.pages import show
@@ -24,7 +25,7 @@ GRID_PAGE = 30
 def _key(name: str) -> str:
     key = tag_key(name)
     if key is None:
-        raise queries.TagMissing(f"“{name[:40]}” is no hashtag: letters, digits and underscores are")
+        raise queries.TagMissing(_("“%s” is no hashtag: letters, digits and underscores are.") % name[:40])
     return key
 
 

@@ -6,7 +6,8 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -17,8 +18,9 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import get_language, gettext, pgettext
 
+from calotype.web.languages import Language, offered
 from calotype.web.offline import worker_path
 from calotype.web.pages import origin_of
 from calotype.web.static_files import collected
@@ -83,6 +85,27 @@ def service_worker() -> str:
     return worker_path()
 
 
+@register.simple_tag
+def catalogue() -> SafeString:
+    """Where modules find their words in the language of the page (`web/words.js`); nothing where those are English."""
+    path = f"web/words/{get_language()}.json"
+    if get_language() not in _translated():
+        return SafeString("")
+    return format_html('<link data-words rel="preload" as="fetch" crossorigin href="{}">', static(path))
+
+
+@cache
+def _translated() -> frozenset[str]:
+    """The languages that modules have a catalogue of."""
+    return frozenset(path.stem for path in (Path(__file__).parent.parent / "static/web/words").glob("*.json"))
+
+
+@register.simple_tag
+def languages() -> list[Language]:
+    """The languages that one may choose, each by its own name."""
+    return offered()
+
+
 @register.simple_tag(takes_context=True)
 def here(context: Context, fragment: str = "", number: object = "") -> str:
     """The path of this page, with a fragment such as `post-17`: where a form should lead back to."""
@@ -118,7 +141,7 @@ def ago(at: datetime) -> SafeString:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         at.astimezone(UTC).isoformat(timespec="seconds"),
-        f"{date_format(local, 'j F Y, H:i')} {local.tzname()}",
+        f"{date_format(local, pgettext('date format', 'j F Y, H:i'))} {local.tzname()}",
         how_long(at, timezone.now()),
     )
 
@@ -135,7 +158,9 @@ def how_long(at: datetime, now: datetime) -> str:
         return pgettext("days ago", "%(n)dd") % {"n": seconds // DAY_S}
     local = timezone.localtime(at)
     this_year = local.year == timezone.localtime(now).year
-    return date_format(local, "j M" if this_year else "j M Y")
+    return date_format(
+        local, pgettext("date format", "j M") if this_year else pgettext("date format", "j M Y")
+    )
 
 
 @register.filter
@@ -143,12 +168,15 @@ def count(number: int) -> str:
     """A number as people read it: 1,204 in full, then 12.3K, 4.5M."""
     if number < 10_000:
         return number_format(number, use_l10n=True, force_grouping=True)
-    for size, unit in ((1_000_000, "M"), (1_000, "K")):
-        if number >= size:
-            tenths = number * 10 // size  # cut, not rounded: 999,999 is not yet a million
-            places = 1 if tenths < 1_000 and tenths % 10 else 0
-            return number_format(tenths / 10, places) + unit
-    raise AssertionError
+    if number < 1_000_000:
+        return pgettext("thousands", "%(n)sK") % {"n": _in_tenths(number, 1_000)}
+    return pgettext("millions", "%(n)sM") % {"n": _in_tenths(number, 1_000_000)}
+
+
+def _in_tenths(number: int, size: int) -> str:
+    """How many times a size, cut and not rounded: 999,999 is not yet a million."""
+    tenths = number * 10 // size
+    return number_format(tenths / 10, 1 if tenths < 1_000 and tenths % 10 else 0)
 
 
 @register.filter

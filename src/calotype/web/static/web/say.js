@@ -6,6 +6,8 @@
 
 // @ts-check
 
+import { gettext } from "./words.js";
+
 const TOAST_MS = 6_000;
 
 /** @param {string} text heard when the reader is at leisure */
@@ -32,7 +34,11 @@ export function toast(text, { error = false, stays = error, action } = {}) {
   words.textContent = text;
   item.append(words);
   if (action) item.append(button(action.label, () => (item.remove(), action.run())));
-  if (stays) item.append(button("×", () => item.remove()));
+  if (stays) {
+    const dismiss = button("×", () => item.remove());
+    dismiss.setAttribute("aria-label", gettext("Dismiss"));
+    item.append(dismiss);
+  }
   place.append(item);
   if (!stays) setTimeout(() => item.remove(), TOAST_MS);
 }

@@ -1,17 +1,19 @@
 /*
  * What modules say, in the language of the page. The catalogue of a language is a file beside the modules; English has none.
  *
- * `gettext` and `ngettext` are called with literal sentences: `scripts/` takes them out of the modules for translators.
+ * `gettext` and `ngettext` are called with literal sentences: `scripts/words.py` takes them out of the modules for translators.
  */
 
 // @ts-check
 
-/** @typedef {{plural: string, messages: Record<string, string | string[]>}} Catalogue */
+/** A translation, or one for each of CLDR's forms of the plural. @typedef {string | Record<string, string>} Translation */
 
+const language = document.documentElement.lang || "en";
+const rules = new Intl.PluralRules(language);
+const digits = new Intl.NumberFormat(language);
 const catalogue = await load();
-const rules = new Intl.PluralRules(document.documentElement.lang || "en");
 
-/** @returns {Promise<Catalogue["messages"]>} */
+/** @returns {Promise<Record<string, Translation>>} */
 async function load() {
   const link = document.querySelector("link[data-words]");
   if (!(link instanceof HTMLLinkElement)) return {};
@@ -39,16 +41,16 @@ export function gettext(sentence, values) {
  * @param {Record<string, string | number>} [values] for `{names}`; `{n}` is the number as the language writes it
  */
 export function ngettext(one, many, n, values) {
-  const found = catalogue[one];
-  const forms = Array.isArray(found) ? found : [one, many];
-  const categories = rules.resolvedOptions().pluralCategories;
-  const at = forms.length === 2 ? Number(rules.select(n) !== "one") : categories.indexOf(rules.select(n));
-  return filled(forms[at] ?? forms[forms.length - 1] ?? many, { n: number(n), ...values });
+  const forms = catalogue[one];
+  // Without a translation the sentence is English, whose rule is not that of the page's language.
+  const english = n === 1 ? one : many;
+  const said = typeof forms === "object" ? forms[rules.select(n)] ?? forms["other"] : undefined;
+  return filled(said ?? english, { n: number(n), ...values });
 }
 
 /** @param {number} value */
 export function number(value) {
-  return new Intl.NumberFormat(document.documentElement.lang || "en").format(value);
+  return digits.format(value);
 }
 
 /**
