@@ -59,12 +59,13 @@ function cropping(photo, state) {
     (value) => once(state, (recipe) => shaped(recipe, photo, /** @type {Aspect} */ (value)))(),
   );
   const straighten = field(state, "straighten", gettext("Straighten"), { step: 0.5, unit: "°" });
+  // Lucide names these two after the axis, not after the way that things go.
   const turns = element(
     "div",
     { class: "turns" },
     iconButton("rotate-cw", gettext("Rotate"), once(state, (recipe) => rotated(recipe, photo)), "button"),
-    iconButton("flip-horizontal-2", gettext("Mirror"), once(state, mirrored), "button"),
-    iconButton("flip-vertical-2", gettext("Flip over"), once(state, upended), "button"),
+    iconButton("flip-vertical-2", gettext("Mirror"), once(state, mirrored), "button"),
+    iconButton("flip-horizontal-2", gettext("Flip over"), once(state, upended), "button"),
   );
   return {
     label: gettext("Crop"),

@@ -87,7 +87,7 @@ export function slider(label, [low, high], { step = 1, unit = "", moved, rested 
  */
 export function choice(legend, choices, kind, chosen) {
   const name = `editor-choice-${++numbered}`;
-  const inputs = choices.map(({ value }) => element("input", { type: "radio", name, value, class: "vh" }));
+  const inputs = choices.map(({ value }) => element("input", { type: "radio", name, value }));
   const labels = choices.map(({ label }, at) => element("label", {}, inputs[at], element("span", {}, label)));
   const set = element("fieldset", { class: kind }, element("legend", { class: "vh" }, legend), ...labels);
   set.addEventListener("change", (event) => chosen(/** @type {HTMLInputElement} */ (event.target).value));
