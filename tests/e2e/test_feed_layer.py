@@ -339,6 +339,8 @@ SCROLL_TO_THE_END = """async () => {
         await frame();
         most = Math.max(most, document.querySelectorAll("[data-feed] *").length);
     }
+    scrollTo(0, document.documentElement.scrollHeight);
+    await frame();
     return most;
 }"""
 
