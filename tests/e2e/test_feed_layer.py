@@ -276,7 +276,10 @@ def test_what_is_typed_survives_a_session_that_has_ended(open_page: OpenPage, po
     opened.value.close()
     # Logging in gives the browser a session and another CSRF token than this page has.
     page.context.clear_cookies(name="csrftoken")
-    page.context.add_cookies([dict(each) for each in cookies if each.get("name") == "session"])  # type: ignore[list-item, arg-type]  # what one gives the other takes
+    session = next(each for each in cookies if each.get("name") == "session")
+    page.context.add_cookies(
+        [{"name": "session", "value": session.get("value", ""), "url": page.url.partition("/p/")[0]}]
+    )
     page.get_by_role("button", name="Send again").click()
     comment = page.locator("li.comment", has_text="A long thought")
     expect(comment).to_have_attribute("id", re.compile("comment-"))
@@ -336,6 +339,8 @@ SCROLL_TO_THE_END = """async () => {
         await frame();
         most = Math.max(most, document.querySelectorAll("[data-feed] *").length);
     }
+    scrollTo(0, document.documentElement.scrollHeight);
+    await frame();
     return most;
 }"""
 

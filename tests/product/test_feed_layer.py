@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from calotype.product.feed import actions
 from calotype.web.site import Site
 from tests.client import Client
 from tests.statements import counted
@@ -221,6 +222,7 @@ async def test_what_is_newer_costs_few_statements(ann: Someone, bob: Someone, we
     await bob.post_one()
     (place,) = places((await ann.browser.get("/")).text)
     await bob.post_one()
+    await actions.build(web_site.graph, web_site.timelines, ann.id, kept=800)
     async with counted(web_site) as statements:
         assert (await ann.browser.get(f"/feed/newer/?after={place}")).json() == {"newer": 1}
     assert len(statements) <= 9, "\n".join(statements)
