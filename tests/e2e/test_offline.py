@@ -374,7 +374,7 @@ def test_a_new_version_that_nobody_asks_for_comes_with_the_next_page(jans: Page)
     jans.evaluate("navigator.serviceWorker.register('/service-worker.js?next')")
     expect(jans.get_by_text("A new version is there.")).to_be_visible()
     jans.goto("/explore/")
-    jans.wait_for_function("navigator.serviceWorker.controller?.scriptURL.includes('?next')")
+    wait_until(jans, "() => navigator.serviceWorker.controller?.scriptURL.includes('?next')")
 
 
 def test_photos_that_another_app_shares_are_handed_over_once(jans: Page, site: RunningSite) -> None:
