@@ -9,6 +9,7 @@ import { say, toast } from "./say.js";
 import { gettext } from "./words.js";
 
 const LOOK_MS = 3_600_000;
+const LEFT_MS = [500, 2_000, 8_000];
 
 const script = document.body.dataset["serviceWorker"];
 /** When this page was kept, if it comes from the device. */
@@ -21,10 +22,8 @@ addEventListener("online", show);
 addEventListener("offline", show);
 if (kept) document.querySelector(".notes ul")?.remove(); // they were told then
 watch();
+leaveTogether();
 if (script && "serviceWorker" in navigator) {
-  navigator.serviceWorker.addEventListener("message", (event) => {
-    if (event.data?.type === "logged-out") location.replace("/");
-  });
   if (document.readyState === "complete") void register(script);
   else addEventListener("load", () => void register(script));
 }
@@ -45,6 +44,21 @@ function show(event) {
   offered = true;
   const why = event ? gettext("The connection is back.") : gettext("The site has not answered in time.");
   toast(why, { stays: true, action: { label: gettext("Reload"), run: () => location.reload() } });
+}
+
+/** Who logs out in one tab is out in all. The worker cannot tell them: what the answer says to the browser ends it. */
+function leaveTogether() {
+  if (!("BroadcastChannel" in window)) return;
+  const channel = new BroadcastChannel("calotype-leaving");
+  document.addEventListener("submit", (event) => {
+    if (event.target instanceof HTMLFormElement && event.target.action.endsWith("/log-out/")) channel.postMessage("");
+  });
+  channel.addEventListener("message", () => LEFT_MS.forEach((ms) => setTimeout(leaveIfOut, ms)));
+}
+
+async function leaveIfOut() {
+  const answer = await fetch("/notifications/unread/", { headers: { Accept: "application/json" } }).catch(() => undefined);
+  if (answer?.status === 401) location.replace("/");
 }
 
 /** @param {string} address */

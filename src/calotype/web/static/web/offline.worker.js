@@ -308,19 +308,11 @@ async function logOut(event) {
   try {
     answer = await fetch(event.request);
   } catch {
-    await leave(event);
+    await forget();
     return Response.redirect(`${OFFLINE}?log-out`, 303);
   }
-  if (answer.type === "opaqueredirect" || answer.ok) await leave(event);
+  if (answer.type === "opaqueredirect" || answer.ok) await forget();
   return answer;
-}
-
-/** @param {FetchEvent} event */
-async function leave(event) {
-  await forget();
-  for (const client of await worker.clients.matchAll({ type: "window" })) {
-    if (client.id !== event.clientId) client.postMessage({ type: "logged-out" });
-  }
 }
 
 function forgetPages() {
