@@ -101,8 +101,11 @@ class Visit:
         self.page = page
         self._session = session
         self._liked: list[float] = []
-        page.expose_function("benchLiked", self._liked.append)
+        page.expose_function("benchLiked", self._shown)
         self.transferred = transferred
+
+    def _shown(self, ms: float) -> None:
+        self._liked.append(ms)
 
     def load(self, url: str) -> Load:
         self.page.goto(url, wait_until="load")

@@ -111,6 +111,24 @@ print(server.start_method())
     assert "socket:" in opened.stderr
 
 
+# --- Static files ------------------------------------------------------------------------------------------------------
+
+
+def test_static_files_are_sent_as_they_were_compressed_ahead(site: RunningSite) -> None:
+    with urlopen(f"{site.url}/log-in/") as answer:
+        found = re.search(r'href="(/static/web/look[^"]+)"', answer.read().decode())
+    assert found
+    bodies = {}
+    for coding in ("br", "gzip", "identity"):
+        with urlopen(Request(site.url + found[1], headers={"Accept-Encoding": coding})) as answer:
+            assert answer.headers.get("Content-Encoding", "identity") == coding
+            assert "immutable" in answer.headers["Cache-Control"]
+            bodies[coding] = answer.read()
+            assert len(bodies[coding]) == int(answer.headers["Content-Length"])
+    assert brotli.decompress(bodies["br"]) == gzip.decompress(bodies["gzip"]) == bodies["identity"]
+    assert len(bodies["br"]) < len(bodies["gzip"]) < len(bodies["identity"]) / 3
+
+
 # --- Workers -----------------------------------------------------------------------------------------------------------
 
 
@@ -154,21 +172,3 @@ def test_the_server_ends_with_all_of_its_workers(site: RunningSite) -> None:
     site.wait_until_healthy()
     assert site.pid("web") != server
     answers(site)
-
-
-# --- Static files ------------------------------------------------------------------------------------------------------
-
-
-def test_static_files_are_sent_as_they_were_compressed_ahead(site: RunningSite) -> None:
-    with urlopen(f"{site.url}/log-in/") as answer:
-        found = re.search(r'href="(/static/web/look[^"]+)"', answer.read().decode())
-    assert found
-    bodies = {}
-    for coding in ("br", "gzip", "identity"):
-        with urlopen(Request(site.url + found[1], headers={"Accept-Encoding": coding})) as answer:
-            assert answer.headers.get("Content-Encoding", "identity") == coding
-            assert "immutable" in answer.headers["Cache-Control"]
-            bodies[coding] = answer.read()
-            assert len(bodies[coding]) == int(answer.headers["Content-Length"])
-    assert brotli.decompress(bodies["br"]) == gzip.decompress(bodies["gzip"]) == bodies["identity"]
-    assert len(bodies["br"]) < len(bodies["gzip"]) < len(bodies["identity"]) / 3
