@@ -147,9 +147,7 @@ def _extracted(
             continue
         with path.open("rb") as source:
             options = {"encoding": "utf-8"}
-            for _, message, comments, context in extract(
-                method, source, keywords, ["Translators:"], options  # type: ignore[arg-type]  # its stubs want no callables
-            ):
+            for _, message, comments, context in extract(method, source, keywords, ["Translators:"], options):
                 yield path, message, comments, context
 
 

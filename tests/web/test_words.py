@@ -59,7 +59,7 @@ def forms(message: Message) -> list[tuple[str, str]]:
     """Each translation beside the English that it stands for."""
     if isinstance(message.id, str):
         return [(message.id, str(message.string))]
-    said = list(message.string)
+    said = list(message.string or ())
     return [(message.id[0], said[0]), *((message.id[1], each) for each in said[1:])]
 
 

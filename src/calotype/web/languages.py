@@ -38,7 +38,7 @@ def remember(response: HttpResponseBase, language: str) -> None:
         settings.LANGUAGE_COOKIE_DOMAIN,
     )
     if not language:
-        response.delete_cookie(name, path, domain, samesite=settings.LANGUAGE_COOKIE_SAMESITE)
+        response.delete_cookie(name, path, domain, samesite="Lax")
         return
     response.set_cookie(
         name,
@@ -48,5 +48,5 @@ def remember(response: HttpResponseBase, language: str) -> None:
         domain=domain,
         secure=settings.LANGUAGE_COOKIE_SECURE,
         httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
-        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+        samesite="Lax",
     )
