@@ -303,7 +303,7 @@ def test_nothing_of_a_person_is_left_after_they_log_out(
         assert "away1" not in page.content().replace("/@away1/", "")
     context.set_offline(False)
     page.goto("/")
-    context.add_cookies(two_people[1]["cookies"])  # type: ignore[arg-type, typeddict-item]  # what it has given
+    context.add_cookies(two_people[1]["cookies"])  # type: ignore[arg-type]  # what it has given
     page.goto("/")
     wait_until_kept(page, "/")
     assert "away1" not in everything_kept(page)
@@ -330,11 +330,11 @@ def test_another_person_s_page_makes_the_worker_forget_the_first(
     context.clear_cookies()
     page.goto("/explore/")
     assert pages_kept(page) == []
-    context.add_cookies(session_of_jan["cookies"])  # type: ignore[arg-type, typeddict-item]  # what it has given
+    context.add_cookies(session_of_jan["cookies"])  # type: ignore[arg-type]  # what it has given
     page.goto("/@jan/")
     wait_until_kept(page, "/@jan/")
     context.clear_cookies()
-    context.add_cookies(two_people[1]["cookies"])  # type: ignore[arg-type, typeddict-item]  # what it has given
+    context.add_cookies(two_people[1]["cookies"])  # type: ignore[arg-type]  # what it has given
     page.goto("/")
     wait_until_kept(page, "/")
     assert pages_kept(page) == ["/"]

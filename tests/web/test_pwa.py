@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,11 +20,11 @@ from tests.web_fixtures import Someone
 STATIC = Path(calotype.__file__).parent / "web/static/web"
 
 
-def told(answer: Answer) -> dict[str, object]:
+def told(answer: Answer) -> dict[str, Any]:
     """What the view puts before the worker's text."""
     line = re.search(r"^self\.calotype = (.*);$", answer.text, re.MULTILINE)
     assert line
-    document: dict[str, object] = msgspec.json.decode(line[1])
+    document: dict[str, Any] = msgspec.json.decode(line[1])
     return document
 
 
@@ -62,7 +63,7 @@ async def test_the_worker_is_a_script_of_the_whole_site_that_is_asked_for_anew(b
 
 
 async def test_the_worker_is_told_what_there_is_to_keep_under_names_with_hashes(browser: Client) -> None:
-    first, *files = told(await browser.get("/service-worker.js"))["precached"]  # type: ignore[misc, attr-defined]
+    first, *files = told(await browser.get("/service-worker.js"))["precached"]
     assert first == "/offline/"
     page = (await browser.get("/offline/")).text
     for path in files:

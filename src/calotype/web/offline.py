@@ -90,7 +90,7 @@ async def service_worker(request: SiteRequest) -> HttpResponse:
     """The worker with what it has to know of this release. Each release is another script, so browsers notice it."""
     text = _text(WORKERS if settings.OFFLINE else WITHDRAWN)
     precached = [reverse("offline"), *(static(name) for name in PRECACHED)] if settings.OFFLINE else []
-    told = {"version": _version(settings.DYNOSTATS["release"], text, *precached), "precached": precached}
+    told = {"version": _version(str(settings.DYNOSTATS["release"]), text, *precached), "precached": precached}
     response = HttpResponse(
         f'"use strict";\nself.calotype = {msgspec.json.encode(told).decode()};\n{text}',
         content_type="text/javascript; charset=utf-8",
