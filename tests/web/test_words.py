@@ -31,8 +31,10 @@ LANGUAGES = [code for code, _ in settings.LANGUAGES if code not in ("en", settin
 TEMPLATES = [
     path
     for path in sorted(PACKAGE.rglob("templates/**/*.html"))
-    if "efficiency" not in path.relative_to(PACKAGE).parts
+    if not {"efficiency", "design"} & set(path.relative_to(PACKAGE).parts)
 ]
+"""Without those of pages for staff, which are English."""
+
 PYTHON = [
     path
     for part in ("web", "product")

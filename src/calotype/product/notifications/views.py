@@ -63,7 +63,7 @@ async def read(request: SiteRequest) -> HttpResponse:
     me = await require_viewer(request)
     up_to = request.POST.get("up_to", "")
     if not (up_to.isascii() and up_to.isdigit() and len(up_to) <= MOMENT_DIGITS):
-        raise BadRequest(f"{up_to[:20]!r} is no moment: a number of milliseconds since 1970 is")
+        raise BadRequest(_("%(text)s is no moment: milliseconds since 1970 are.") % {"text": up_to[:20]})
     site = request.site
     await actions.note_seen(site.graph, AccountId(me.id), min(int(up_to), int(time.time() * 1_000)))
     await site.live.tell(me.id)

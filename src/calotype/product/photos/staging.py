@@ -39,6 +39,7 @@ from calotype.product.photos import actions
 from calotype.product.photos.types import EXPIRED, STAGED, FileExpired, StagedFile
 from calotype.std.errors import CalotypeError, Conflict, NotFound, TooLarge, TooManyRequests, Unprocessable
 from calotype.web.idempotency import claim_key
+from calotype.web.sentences import sentence
 from calotype.web.site import Site
 
 EXPIRES_MS = 24 * 3_600_000
@@ -316,14 +317,14 @@ async def _check(site: Site, file: Node[StagedFile]) -> None:
     try:
         data = await _assembled(site, file.id)
         if file.data.sha256 and hashlib.sha256(data).hexdigest() != file.data.sha256:
-            raise ChunkInvalid(_("It was changed on its way, or while it was read. Try again."))
+            raise ChunkInvalid("the file was changed on its way, or while it was read")
         loop = asyncio.get_running_loop()
         made = await loop.run_in_executor(site.imaging, lambda: process(data, recipe=PREVIEW))
     except BlobMissing:  # it was cancelled meanwhile
         raise _missing([file.id]) from None
     except (ImageRefused, ChunkInvalid) as error:
         await _refuse(site.graph, file, error)
-        raise FileRefused(error.message, reason=error.code) from error
+        raise FileRefused(sentence(error), reason=error.code) from error
     with contextlib.suppress(BlobExists):
         await site.blobs.put(blob_key(f"{prefix(file.id)}/preview.jpeg"), made.variants[0].data, "image/jpeg")
     await _change(site.graph, file, checked=True)
@@ -334,7 +335,7 @@ async def _refuse(graph: Graph, file: Node[StagedFile], error: CalotypeError) ->
     """Keep only why: whoever asks again is told, until it expires."""
     shard = shard_of(file.id)
     async with graph.transaction("media", shard) as write:
-        changes: dict[str, object] = {"refused": error.message, "reason": error.code, "size": 0}
+        changes: dict[str, object] = {"refused": sentence(error), "reason": error.code, "size": 0}
         await write.obj_update(StagedFile, file.id, changes, None)
         await write.post("media", shard, "blobs", Blobs([prefix(file.id)]), 0)
 

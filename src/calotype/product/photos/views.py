@@ -29,6 +29,7 @@ from calotype.web.media import private, send_blob, send_private
 from calotype.web.pages import json, see_other
 from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
+from calotype.web.sentences import sentence
 
 
 class WordsInvalid(Unprocessable):
@@ -139,8 +140,8 @@ def _published(request: SiteRequest, published: actions.Published) -> HttpRespon
             201,
         )
     messages.success(request, actions.stored_sentence(published))
-    for sentence in (*published.refused, *published.notes):
-        messages.warning(request, sentence)
+    for remark in (*published.refused, *published.notes):
+        messages.warning(request, remark)
     if len(published.posts) > 1:
         return see_other("/")
     return see_other(f"/p/{published.posts[0]}/edit/?new")
@@ -167,7 +168,7 @@ async def _bytes(file: UploadedFile[bytes]) -> bytes:
 
 def _sentences(error: CalotypeError) -> list[str]:
     files = error.data.get("files")
-    return files if isinstance(files, list) else [error.message]
+    return files if isinstance(files, list) else [sentence(error)]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -53,7 +53,7 @@ async def seen_by_everybody(graph: Graph, post_id: int) -> tuple[Node[Post], Per
     node = await post_of(graph, post_id)
     author = (await people(graph, [node.data.author])).get(node.data.author)
     if author is None:
-        raise PostMissing("there is no such post; it may have been deleted")
+        raise PostMissing(_("There is no such post; it may have been deleted."))
     return node, card(author)
 
 

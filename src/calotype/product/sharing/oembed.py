@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import msgspec
+from django.utils.translation import gettext as _
 
 from calotype.product.photos.queries import Picture
 from calotype.product.sharing.cards import PostCard
@@ -65,5 +66,5 @@ def side(text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and int(text[:6]) > 0 and len(text) <= 6):
-        raise BadRequest(f"{text[:20]!r} is no number of pixels")
+        raise BadRequest(_("%(text)s is no number of pixels.") % {"text": text[:20]})
     return min(int(text), SIDE_LIMIT)

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from django.http import HttpResponse
 from django.urls import Resolver404, resolve
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from calotype.product.accounts.pages import show
@@ -43,9 +44,9 @@ def post_at(url: str, origin: str) -> int:
         parts, ours = urlsplit(url[:URL_LIMIT]), urlsplit(origin)
         match = resolve(parts.path if parts.path.endswith("/") else parts.path + "/")
     except (ValueError, Resolver404):
-        raise PostMissing("there is no post at this address") from None
+        raise PostMissing(_("There is no such post; it may have been deleted.")) from None
     if parts.scheme not in ("http", "https") or parts.netloc != ours.netloc or match.url_name != "post":
-        raise PostMissing("there is no post of this site at this address")
+        raise PostMissing(_("There is no such post; it may have been deleted."))
     return int(match.kwargs["post_id"])
 
 
