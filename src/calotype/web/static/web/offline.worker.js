@@ -162,10 +162,12 @@ async function arrived(address, answer, begun, event) {
   if (account === null || begun !== deletions) return;
   await belongsTo(account);
   const { pathname, search } = new URL(address);
+  const spoken = speak(answer.headers.get("Content-Language"));
+  event.waitUntil(spoken);
   if (account !== "0" && KEPT_PAGE.test(pathname) && !search && keepable(answer, PAGES)) {
-    event.waitUntil(keep(PAGES, address, answer.clone(), deletions));
+    const kept = answer.clone();
+    event.waitUntil(spoken.then(() => keep(PAGES, address, kept, deletions)));
   }
-  event.waitUntil(speak(answer.headers.get("Content-Language")));
 }
 
 /** Nobody: a session has ended, and drafts wait for their owner. Somebody else: all goes. @param {string} account */
@@ -183,10 +185,11 @@ async function whose() {
   return owner;
 }
 
-/** The page for offline in the language of the others. @param {string | null} language */
+/** Another language was chosen: pages in the one before go, and the one for offline is fetched anew. @param {string | null} language */
 async function speak(language) {
   const kept = await match(FILES, OFFLINE);
   if (language === null || kept?.headers.get("Content-Language") === language) return;
+  await caches.delete(PAGES);
   await quietly(async () => (await caches.open(FILES)).add(new Request(OFFLINE, { cache: "reload" })));
 }
 

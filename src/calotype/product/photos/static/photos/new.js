@@ -13,6 +13,7 @@ import * as items from "./items.js";
 import { listen, start, tell } from "./queue.js";
 import { reorderable } from "./reorder.js";
 import { altOf, newRow, picture, place, progress, renewed } from "./row.js";
+import { takeShared } from "./shared.js";
 
 /**
  * @typedef {import("./drafts.js").Draft} Draft
@@ -290,7 +291,13 @@ async function begin() {
   const written = caption.value; // Before this module was there, or with a form that was refused.
   await renew();
   if (written) caption.value = written;
-  intake(form, (chosen) => (taking = refreshing = refreshing.then(() => take(chosen))));
+  const add = (/** @type {File[]} */ chosen) => (taking = refreshing = refreshing.then(() => take(chosen)));
+  intake(form, add);
+  if (new URLSearchParams(location.search).has("shared")) {
+    history.replaceState(null, "", location.pathname);
+    const shared = await takeShared();
+    if (shared.length) void add(shared);
+  }
   form.classList.add("live");
   form.classList.toggle("edits", Boolean(form.dataset["editor"]));
   await store.flag();
