@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
@@ -72,13 +72,20 @@ OpenPage = Callable[..., Page]
 @pytest.fixture
 def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
     """Open a new browser at a width, with or without JavaScript, in a theme, and perhaps signed in as Jan of the demo. Any error
-    on a page fails the test."""
+    on a page fails the test, but those that have one of `expects` in them."""
     contexts: list[BrowserContext] = []
     problems: list[str] = []
+    expected = ["status of 4"]  # a refused form is answered with its status, which Chromium logs
 
     def make(
-        width: int = 1280, *, javascript: bool = True, theme: str = "light", signed_in: bool = False
+        width: int = 1280,
+        *,
+        javascript: bool = True,
+        theme: str = "light",
+        signed_in: bool = False,
+        expects: Sequence[str] = (),
     ) -> Page:
+        expected.extend(expects)
         context = chromium.new_context(
             viewport={"width": width, "height": 900},
             java_script_enabled=javascript,
@@ -96,5 +103,4 @@ def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureReque
     yield make
     for context in contexts:
         context.close()
-    expected = ("status of 4",)  # a refused form is answered with its status, which Chromium logs
     assert [text for text in problems if not any(part in text for part in expected)] == []

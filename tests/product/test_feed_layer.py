@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from calotype.product.feed import actions
 from calotype.web.site import Site
 from tests.client import Client
 from tests.statements import counted
@@ -120,7 +121,9 @@ async def test_a_comment_repeated_after_it_was_deleted_is_missing(ann: Someone, 
     assert (answer.status, answer.error_code) == (404, "comment_missing")
 
 
-async def test_a_module_deletes_a_comment_without_a_note_for_the_next_page(ann: Someone, bob: Someone) -> None:
+async def test_a_module_deletes_a_comment_without_a_note_for_the_next_page(
+    ann: Someone, bob: Someone
+) -> None:
     post_id = await bob.post_one()
     path = f"/p/{post_id}/comments/"
     comment = (await ann.browser.post(path, {"text": "gone"}, headers=JSON)).json()
@@ -219,6 +222,7 @@ async def test_what_is_newer_costs_few_statements(ann: Someone, bob: Someone, we
     await bob.post_one()
     (place,) = places((await ann.browser.get("/")).text)
     await bob.post_one()
+    await actions.build(web_site.graph, web_site.timelines, ann.id, kept=800)
     async with counted(web_site) as statements:
         assert (await ann.browser.get(f"/feed/newer/?after={place}")).json() == {"newer": 1}
     assert len(statements) <= 9, "\n".join(statements)

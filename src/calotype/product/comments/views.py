@@ -68,7 +68,7 @@ async def _shown(request: SiteRequest, post_id: int, comment_id: CommentId) -> H
         },
     }
     part = "comments/_comment.html" if request.POST.get("in") == "post" else "comments/_said.html"
-    return json({"id": str(said.id), "html": render_to_string(part, context, request)})
+    return json({"id": str(said.id), "html": render_to_string(part, context, request).strip()})
 
 
 @require_POST

@@ -1,7 +1,7 @@
 /*
  * What happened, for those who hear pages and for those who see them.
  *
- * base.html has two places: `[data-say]`, a live region that nobody sees, and `[data-toasts]`.
+ * base.html has two places: `[data-say]`, a live region that nobody sees, and `[data-toasts]`. Forms for comments are `[data-say]` too.
  */
 
 // @ts-check
@@ -10,7 +10,7 @@ const TOAST_MS = 6_000;
 
 /** @param {string} text heard when the reader is at leisure */
 export function say(text) {
-  const region = document.querySelector("[data-say]");
+  const region = document.querySelector("[data-say][aria-live]");
   if (!region) return;
   // The same sentence twice is said twice only if it changes in between.
   region.textContent = "";
