@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
@@ -28,8 +29,10 @@ WIDTHS = {"phone": 390, "desktop": 1280}
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[RunningSite]:
-    os.environ["CALOTYPE_PSEUDO_LANGUAGE"] = "1"
-    with running_site(root() / "e2e") as running:
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("CALOTYPE_PSEUDO_LANGUAGE", "1")
+            running = stack.enter_context(running_site(root() / "e2e"))
         yield running
 
 
@@ -57,14 +60,21 @@ def log_in(page: Page) -> None:
     expect(page).to_have_url(re.compile(r":\d+/$"))
 
 
+@pytest.fixture(scope="session")
+def sessions() -> dict[str, StorageState]:
+    """Of those who have logged in: how often one may do that is limited."""
+    return {}
+
+
 @pytest.fixture(scope="module")
-def session_of_jan(chromium: Browser, site: RunningSite) -> StorageState:
-    """One for a module: how often one may log in is limited."""
-    context = chromium.new_context(base_url=site.url)
-    log_in(context.new_page())
-    state = context.storage_state()
-    context.close()
-    return state
+def session_of_jan(chromium: Browser, site: RunningSite, sessions: dict[str, StorageState]) -> StorageState:
+    """The same for all modules, so nobody may end it."""
+    if "jan" not in sessions:
+        context = chromium.new_context(base_url=site.url)
+        log_in(context.new_page())
+        sessions["jan"] = context.storage_state()
+        context.close()
+    return sessions["jan"]
 
 
 OpenPage = Callable[..., Page]

@@ -20,7 +20,7 @@ const VISITS_KEPT = 3;
 const NEWER_COUNTED = 20;
 
 const list = /** @type {HTMLElement} */ (document.querySelector("[data-feed]"));
-const end = /** @type {HTMLElement} */ (document.querySelector("[data-feed-end]"));
+let end = /** @type {HTMLElement} */ (document.querySelector("[data-feed-end]"));
 const byButton = list.dataset["byButton"] !== undefined;
 const feed = new Windowed(list);
 
@@ -85,8 +85,8 @@ async function refill() {
   }
 }
 
-end.addEventListener("click", async (event) => {
-  const link = event.target instanceof Element ? event.target.closest('a[rel="next"]') : null;
+document.addEventListener("click", async (event) => {
+  const link = event.target instanceof Element ? event.target.closest('[data-feed-end] a[rel="next"]') : null;
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const before = feed.posts.length;
@@ -101,9 +101,12 @@ function articles(part) {
   return [...part.querySelectorAll("[data-feed] > [data-post]")];
 }
 
-/** @param {ParentNode} part */
+/** Another element, so that nothing that is seen has moved. @param {ParentNode} part */
 function replaceEnd(part) {
-  end.replaceChildren(...(part.querySelector("[data-feed-end]")?.childNodes ?? []));
+  const next = part.querySelector("[data-feed-end]");
+  if (!(next instanceof HTMLElement)) return;
+  end.replaceWith(next);
+  end = next;
 }
 
 function again() {
