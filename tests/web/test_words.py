@@ -106,6 +106,8 @@ def test_a_translation_can_be_filled_in() -> None:
 
     for language, message in translated():
         for _, said in forms(message):
+            if re.search(r"\{\w+\}", said):  # filled in by words.js
+                continue
             named = re.search(r"%\(\w+\)", said)
             many = len(re.findall(r"%[\d.]*[sdXf]", said))
             assert said % (Anything() if named or not many else (3,) * many), (language, said)

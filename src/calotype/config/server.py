@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 WORKERS_END_WITHIN_S = 10
 """Less than the supervisor's own patience, so that Granian ends its workers itself."""
 
+WORKERS_LOAD_WITHIN_S = 8.0
+"""After a reload an old worker serves so much longer: what replaces it loads everything anew, on a busy machine in more
+than the 3.5 s that Granian would wait."""
+
 
 def application() -> Any:
     """Loads it, unless this process or the one that it was forked from has."""
@@ -102,6 +106,7 @@ def serve() -> None:
         log_access=False,  # the application writes its own
         respawn_failed_workers=True,  # without closing the port
         workers_kill_timeout=WORKERS_END_WITHIN_S,
+        respawn_interval=WORKERS_LOAD_WITHIN_S,
     )
     server.on_startup(_freeze)
     server.on_reload(_load_anew)

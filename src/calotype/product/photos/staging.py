@@ -220,7 +220,7 @@ async def _arrived(graph: Graph, owner: AccountId, ids: Sequence[int]) -> dict[i
         raise _missing(missing)
     for file in found.values():
         if file.data.refused:
-            raise FileRefused(f"{file.data.name}: {file.data.refused}", reason=file.data.reason)
+            raise FileRefused(": ".join((file.data.name, file.data.refused)), reason=file.data.reason)
         if not file.data.checked:
             raise FileIncomplete(_("%(name)s has not arrived yet.") % {"name": file.data.name})
     return found

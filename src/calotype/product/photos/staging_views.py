@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 from django.http import HttpResponse
 from django.utils.cache import patch_cache_control
 from django.utils.http import http_date
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from calotype.infra.blobs import blob_key
@@ -43,7 +44,7 @@ async def create(request: SiteRequest) -> HttpResponse:
     me = await require_viewer(request)
     form = FileForm(request.POST)
     if not form.is_valid():
-        raise BadRequest("a file is announced with its name, its size in bytes, and perhaps its sha256")
+        raise BadRequest(_("A file is announced with its name, its size in bytes, and perhaps its sha256."))
     await BY_ACCOUNT.spend(request.site.sessions, str(me.id))
     file = await staging.create(request.site, AccountId(me.id), **form.cleaned_data, key=key_of(request))
     return _state(file, await staging.offset_of(request.site, file), 201)
@@ -89,7 +90,9 @@ def _state(file: Node[StagedFile], offset: int, status: int = 200) -> HttpRespon
 def _offset(request: SiteRequest) -> int:
     given = request.headers.get("Upload-Offset", "")
     if request.content_type != CHUNK_TYPE or not (given.isascii() and given.isdigit() and len(given) < 12):
-        raise BadRequest(f"a chunk comes as {CHUNK_TYPE} with an Upload-Offset in bytes")
+        raise BadRequest(
+            _("A chunk comes as %(type)s with an Upload-Offset in bytes.") % {"type": CHUNK_TYPE}
+        )
     return int(given)
 
 
