@@ -105,6 +105,7 @@ def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureReque
             base_url=site.url,
             locale=language,
             storage_state=request.getfixturevalue("session_of_jan") if signed_in else None,
+            service_workers="block",  # what one asks for, a test could not answer itself (test_offline.py lets it)
         )
         contexts.append(context)
         page = context.new_page()

@@ -136,6 +136,9 @@ def test_pressing_often_ends_as_it_was_pressed_last(open_page: OpenPage, post_of
 def test_a_like_that_cannot_be_sent_is_taken_back_and_says_so(open_page: OpenPage, post_of_jan: str) -> None:
     page = open_page(signed_in=True, expects=AWAY)
     page.goto(post_of_jan)
+    page.evaluate(
+        "document.addEventListener('calotype:unsent', (event) => event.stopImmediatePropagation(), true)"
+    )
     page.route("**/like/", lambda route: route.abort())
     heart(page).click()
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")

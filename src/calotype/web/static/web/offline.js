@@ -64,20 +64,23 @@ async function leaveIfOut() {
 /** @param {string} address */
 async function register(address) {
   if (!navigator.serviceWorker.controller) navigator.serviceWorker.addEventListener("controllerchange", tellWhatIsOpen, { once: true });
+  /** @type {ServiceWorkerRegistration | undefined} */
   let registration;
   try {
     registration = await navigator.serviceWorker.register(address, { updateViaCache: "none" });
   } catch {
     return; // Forbidden, or the site is away: everything works without.
   }
+  if (!registration) return; // Blocked in this browser.
+  const registered = registration;
   if (registration.waiting && navigator.serviceWorker.controller) offer(registration.waiting);
   registration.addEventListener("updatefound", () => {
-    const next = registration.installing;
+    const next = registered.installing;
     next?.addEventListener("statechange", () => {
       if (next.state === "installed" && navigator.serviceWorker.controller) offer(next);
     });
   });
-  setInterval(() => void registration.update().catch(() => undefined), LOOK_MS);
+  setInterval(() => void registered.update().catch(() => undefined), LOOK_MS);
 }
 
 /** @param {ServiceWorker} next waits until somebody wants it */
