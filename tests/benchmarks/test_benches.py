@@ -218,10 +218,13 @@ def test_meter(data: Path) -> None:
     made = bench("meter", data)
     pages = {row.name: row for row in made.rows if row.unit == "us/request"}
     assert set(pages) == {
-        f"{page} page, {way}, CPU" for page in ("feed", "empty") for way in ("without, again", "metered")
+        f"{page}, {way}, CPU"
+        for page in ("feed page", "feed page as JSON", "empty page")
+        for way in ("without, again", "metered")
     }
     assert {name: row.target for name, row in pages.items() if row.target is not None} == {
-        "feed page, metered, CPU": 1.03
+        "feed page, metered, CPU": 1.03,
+        "feed page as JSON, metered, CPU": 1.03,
     }
     steps = [row for row in made.rows if row.name.startswith("a metered step")]
     assert "a metered step, thread-cpu" in {row.name for row in steps}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,8 @@ def _fetch(root: Path, place: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         cwd=place,
+        # Node has certificates of its own; those that a network's own proxy has are this machine's.
+        env={**os.environ, "NODE_OPTIONS": "--use-system-ca"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

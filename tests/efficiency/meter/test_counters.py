@@ -20,6 +20,8 @@ from tests.running_site import SOURCE
 
 NAMES = ["instructions", "thread-cpu", "task-clock"]
 
+pytestmark = pytest.mark.clock
+
 
 def test_the_best_that_works_is_taken() -> None:
     found = available()
@@ -96,8 +98,6 @@ def test_each_thread_is_counted_for_itself() -> None:
 FORKS = """
 import os, time
 from calotype.efficiency.meter import counter
-
-pytestmark = pytest.mark.clock
 read = counter("task-clock").read
 read()
 if child := os.fork():
