@@ -183,11 +183,11 @@ class Load:
             case "feed page":
                 await self._ask(self._anybody(), "GET", "/api/v1/timelines/home", 200)
             case "like":
-                await self._ask(self._anybody(), "POST", f"/p/{self._post()}/like/", 303)
+                await self._ask(self._anybody(), "POST", f"/p/{self._post()}/like/", 200)
             case "comment":
                 fields = {"text": self._chance.choice(SAYINGS), "key": secrets.token_hex(8)}
                 form = urlencode(fields).encode()
-                await self._ask(self._next(), "POST", f"/p/{self._post()}/comments/", 303, form)
+                await self._ask(self._next(), "POST", f"/p/{self._post()}/comments/", 200, form)
             case "photo":
                 body, kind = multipart(self._chance.choice(self._photos))
                 answer = await self._ask(self._next(), "POST", "/new/", 201, body, kind)
