@@ -13,10 +13,10 @@ SIGNED_IN = 'href="/settings/profile/"'
 
 
 class Like(NamedTuple):
-    """Whether the viewer likes a post, and how many do: None where the page says that in short, as 12.3K."""
+    """Whether the viewer likes a post, and how many do."""
 
     liked: bool
-    likes: int | None
+    likes: int
 
 
 class _Status(msgspec.Struct):
@@ -32,8 +32,8 @@ def like_of(page: str, post: str) -> Like | None:
     form = re.search(rf'action="/p/{post}/(un)?like/" data-like="{post}"', page)
     if form is None:
         return None
-    shown = re.search(rf'data-likes="{post}">([\d,.KM]+) ', page)
-    return Like(form[1] is not None, _number(shown[1]) if shown else 0)
+    shown = re.search(rf'data-likes="{post}" data-n="(\d+)"', page)
+    return Like(form[1] is not None, int(shown[1])) if shown else None
 
 
 def follows(page: str, username: str) -> bool | None:
@@ -57,8 +57,3 @@ def has_comment(page: str, id_: str) -> bool:
 def posts_of_timeline(text: str) -> list[str]:
     """The ids of the posts in the answer of /api/v1/timelines/home. Raises `msgspec.DecodeError`."""
     return [status.id for status in msgspec.json.decode(text, type=list[_Status])]
-
-
-def _number(shown: str) -> int | None:
-    digits = shown.replace(",", "")
-    return int(digits) if digits.isdecimal() else None

@@ -89,7 +89,7 @@ class Person:
             return
         words = f"{self.name}: {kind} of {post}"
         page = self._check("post", _post(post), words, lambda page: _shows_like(page, post, liked))
-        if page and post in self._countable and before.likes is not None:
+        if page and post in self._countable:
             self._check_count(page, post, before.likes + liked - before.liked, words)
 
     def _follow(self, kind: Kind, other: str) -> None:
