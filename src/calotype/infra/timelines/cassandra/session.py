@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 import acsylla
@@ -94,6 +94,8 @@ class Session:
         self._connecting: asyncio.Task[acsylla.Session] | None = None
         self._session: acsylla.Session | None = None
         self._prepared: dict[str, acsylla.PreparedStatement] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        """What the driver still does although nobody waits for it."""
         self._failures = 0
         self._refused_until = 0.0
 
@@ -104,6 +106,8 @@ class Session:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._late:
+            await asyncio.wait(self._late, timeout=ATTEMPT_S)
 
     async def run(self, cql: str, values: Sequence[Value] = (), *, idempotent: bool = True) -> list[Row]:
         """The rows of a statement, at QUORUM; lightweight transactions are not `idempotent`, and are sent once.
@@ -152,8 +156,7 @@ class Session:
         statement.set_is_idempotent(idempotent)
         # Not the driver's own timer: it does not end a statement whose connections are all being lost.
         with calling("cassandra"):
-            async with asyncio.timeout(min(ATTEMPT_S, remaining_s())):
-                result = await session.execute(statement)
+            result = await self._within(min(ATTEMPT_S, remaining_s()), session.execute(statement))
         self._failures = 0
         return [row.as_tuple() for row in result.all()] if result.count() else []
 
@@ -161,14 +164,30 @@ class Session:
         """By one node, the next one if it does not answer: the driver asks no second node for this."""
         for _ in range(PREPARE_ATTEMPTS):
             try:
-                async with asyncio.timeout(min(PREPARE_S, remaining_s())):
-                    prepared = await session.create_prepared(cql)
+                prepared = await self._within(min(PREPARE_S, remaining_s()), session.create_prepared(cql))
             except TimeoutError as error:
                 failed = error
             else:
                 self._prepared[cql] = prepared
                 return prepared
         raise failed
+
+    async def _within[T](self, seconds: float, driven: Coroutine[Any, Any, T]) -> T:
+        """What the driver does, waited for so long. It is never cancelled: its answer would come to what is gone by then, and
+        the process would end with it."""
+        attempt = asyncio.create_task(driven)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(attempt)
+        finally:
+            if not attempt.done():
+                self._late.add(attempt)
+                attempt.add_done_callback(self._has_ended)
+
+    def _has_ended(self, attempt: asyncio.Task[Any]) -> None:
+        self._late.discard(attempt)
+        if not attempt.cancelled():
+            attempt.exception()  # nobody waits for it any longer
 
     async def _connect(self) -> acsylla.Session:
         """The one attempt that all wait for. It goes on when they give up: the driver never returns from an attempt that
