@@ -137,6 +137,8 @@ def _pictures(page: Page, addresses: dict[str, str]) -> Iterator[tuple[str, byte
         page.wait_for_load_state("load")  # a page that hears news is never idle
         page.evaluate(
             "Promise.all([...document.images].filter(i => i.loading != 'lazy').map(i => i.decode()))"
+            # What is decoded is painted with one of the next frames.
+            ".then(() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))))"
         )
         yield name, page.screenshot()
 
