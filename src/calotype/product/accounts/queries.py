@@ -130,13 +130,10 @@ async def people(graph: Graph, ids: Iterable[int], viewer: int | None) -> dict[i
 
 async def apart_from(graph: Graph, viewer: int | None, ids: Iterable[int]) -> set[int]:
     """Which of these people `viewer` has blocked, or is blocked by."""
-    if viewer is None:
+    others = [id_ for id_ in ids if id_ != viewer]
+    if viewer is None or not others:
         return set()
-    wanted = list(ids)
-    blocked, by = await together(
-        graph.assoc_get(BLOCKS, viewer, wanted), graph.assoc_get(BLOCKED_BY, viewer, wanted)
-    )
-    return {edge.id2 for edge in (*blocked, *by)}
+    return await graph.assoc_among((BLOCKS, BLOCKED_BY), viewer, others)
 
 
 async def blocked_among(graph: Graph, viewer: int, ids: Iterable[int]) -> set[int]:
