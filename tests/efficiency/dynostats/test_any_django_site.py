@@ -17,7 +17,8 @@ from statistics import median
 import pytest
 
 from calotype.efficiency.dynostats import NO_ROUTE, Record, Tick, read
-from tests.running_site import SOURCE, free_port
+from tests.ports import free_port
+from tests.running_site import SOURCE
 
 pytestmark = pytest.mark.clock
 
