@@ -20,8 +20,6 @@ from calotype.efficiency.dynostats import NO_ROUTE, Record, Tick, read
 from tests.ports import free_port
 from tests.running_site import SOURCE
 
-pytestmark = pytest.mark.clock
-
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "any_django_site.py"
 SERVERS = {

@@ -9,15 +9,12 @@ from collections.abc import Generator, Iterator
 from functools import cached_property
 from typing import Literal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calotype.efficiency.profiler import folded
 from tests.efficiency.profiler.profiles import call, calls, paths
 from tests.efficiency.profiler.work import work
-
-pytestmark = pytest.mark.clock
 
 
 def test_paths_are_whole_stacks() -> None:
