@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +23,17 @@ from calotype.std.errors import CalotypeError
 
 OLDEST = (3, 12)
 
-TOGETHER = ("--part", "together", "-n", "2", "--dist", "loadgroup")
-"""Two processes share what can be shared, each with PostgreSQL servers of its own (tests/conftest.py)."""
+BY_TWO = ("-n", "2", "--dist", "loadgroup")
+"""Two processes, each with PostgreSQL servers and ports of its own (tests/conftest.py)."""
 
-ALONE = ("--part", "alone")
-"""Whole sites, killed processes, slow engines, and what watches the clock."""
+PARTS = (("--part", "together", *BY_TWO), ("--part", "sites", *BY_TWO), ("--part", "alone"))
+"""What computes, what mostly waits for the sites and engines that it starts, and what watches the clock."""
 
-CLOCK = ("-m", "clock")
+OF_THE_INTERPRETER = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "tests/web")
+
+AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("-m", "clock"))
+"""What may differ between versions of Python: event loops, monitoring, processes, codecs. mypy sees to the rest, which it
+checks against the oldest."""
 
 
 class Counts(NamedTuple):
@@ -58,8 +62,8 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ, Prometheus) are installed first; Cassandra is
     fetched where Java and Maven are, an S3 server built where Go is (two minutes, once, while the checks run). The tests
     of an engine that is still missing are left out, and this says which and how to get it; with
-    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, two processes share what can be shared, the
-    rest follows, and what needs no slow engine runs a second time on Python 3.12 if that is here.
+    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, two processes share all but what watches the
+    clock, and what depends on the interpreter runs a second time on Python 3.12 if that is here.
 
     \b
     Examples:
@@ -77,7 +81,7 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     if arguments:
         full, oldest = _pytest(_without(lacking, arguments), report), Ran(True, Counts())
     else:
-        full = _both(*(_pytest(_without(lacking, part), None) for part in (TOGETHER, ALONE)))
+        full = _sum(_pytest(_without(lacking, part), None) for part in PARTS)
         oldest = _on_oldest_python()
     wanting = [engine.name for engine in lacking] + ([] if compared else ["the benchmarks' baselines"])
     ok = checked and full.ok and oldest.ok and not (required and wanting)
@@ -178,7 +182,7 @@ def read_counts(report: Path) -> Counts:
 
 
 def _on_oldest_python() -> Ran:
-    """What needs no slow engine once more, in a second environment, when that Python is here and is not the one of this run."""
+    """What depends on it once more, in a second environment, when that Python is here and is not the one of this run."""
     name = ".".join(map(str, OLDEST))
     if sys.version_info[:2] == OLDEST:
         return Ran(True, Counts())
@@ -188,8 +192,8 @@ def _on_oldest_python() -> Ran:
         print(f"Python {name} is not here: the second run, on it, is left out")
         return Ran(True, Counts())
     python = found.stdout.strip()
-    print(f"\nwhat needs no slow engine again, on Python {name}", flush=True)
-    return _both(*(_second(python, part) for part in (TOGETHER, CLOCK)))
+    print(f"\nwhat depends on the interpreter again, on Python {name}", flush=True)
+    return _sum(_second(python, part) for part in AGAIN)
 
 
 def _second(python: str, part: Sequence[str]) -> Ran:
@@ -203,9 +207,10 @@ def _second(python: str, part: Sequence[str]) -> Ran:
         return Ran(ran.returncode == 0, read_counts(report))
 
 
-def _both(first: Ran, second: Ran) -> Ran:
-    summed = (one + other for one, other in zip(first.counts, second.counts, strict=True))
-    return Ran(first.ok and second.ok, Counts(*summed))
+def _sum(parts: Iterable[Ran]) -> Ran:
+    ran = list(parts)
+    counts = (sum(numbers) for numbers in zip(*(each.counts for each in ran), strict=True))
+    return Ran(all(each.ok for each in ran), Counts(*counts))
 
 
 def _environment() -> Mapping[str, str]:
