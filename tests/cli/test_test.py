@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from calotype.cli import test_engines
-from calotype.cli.test import OF_THE_INTERPRETER, Counts, Ran, _sum, _without, read_counts
+from calotype.cli.test import OF_THE_INTERPRETER, Counts, Ran, _environment, _sum, _without, read_counts
 from calotype.cli.test import PARTS as WHOLE
 from tests.conftest import PARTS
 from tests.ports import PROCESSES, free_ports, range_of
@@ -153,6 +153,29 @@ def test_all_parts_count_and_one_that_fails_fails_the_whole() -> None:
     first, second = Ran(True, Counts(5, 0, 1)), Ran(False, Counts(2, 1, 0))
     assert _sum([first, second, first]) == Ran(False, Counts(12, 1, 2))
     assert _sum(iter([first, first])) == Ran(True, Counts(10, 0, 2))
+
+
+def test_tests_start_on_bytecode_that_is_kept_and_at_no_site_of_somebody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the environment says: a process that compiles all it imports takes twice as long to start."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "kept"))
+    monkeypatch.setenv("CALOTYPE_DATA", "/srv/somebody")
+    (tmp_path / "imported.py").write_text("")
+    program = "import os, imported; print(os.environ.get('CALOTYPE_DATA'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "None\n"
+    assert len(list((tmp_path / "kept").rglob("imported.*.pyc"))) == 1
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX")
+    assert _environment()["PYTHONPYCACHEPREFIX"] == str(ROOT / ".tools" / "bytecode")
 
 
 def test_processes_that_share_the_tests_have_ports_of_their_own() -> None:

@@ -18,7 +18,7 @@ from calotype.cli import test_engines
 from calotype.cli.bench import benchmark_module
 from calotype.cli.check import run_checks
 from calotype.cli.log_files import last_lines
-from calotype.cli.places import checkout
+from calotype.cli.places import checkout, tools
 from calotype.std.errors import CalotypeError
 
 OLDEST = (3, 12)
@@ -214,7 +214,8 @@ def _sum(parts: Iterable[Ran]) -> Ran:
 
 
 def _environment() -> Mapping[str, str]:
-    """Ours, without what would point the tests at somebody's site."""
+    """Ours, without what would point the tests at somebody's site, and with bytecode kept, in `.tools`: tests start some hundred
+    processes, each of which compiled all that it imports, where PYTHONDONTWRITEBYTECODE is set."""
     site = (
         "DATA",
         "HOST",
@@ -227,8 +228,9 @@ def _environment() -> Mapping[str, str]:
         "TIMELINES",
         "BLOBS",
     )
-    pointing = {f"CALOTYPE_{name}" for name in site}
-    return {key: value for key, value in os.environ.items() if key not in pointing}
+    left_out = {"PYTHONDONTWRITEBYTECODE", *(f"CALOTYPE_{name}" for name in site)}
+    ours = {key: value for key, value in os.environ.items() if key not in left_out}
+    return {"PYTHONPYCACHEPREFIX": str(tools() / "bytecode"), **ours}
 
 
 def _verdict(checked: bool, wanting: list[str], oldest: Ran, *, required: bool) -> list[str]:
