@@ -73,8 +73,11 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     """
     required = os.environ.get("CALOTYPE_REQUIRE_ENGINES") == "1"
     _install_engines()
+    second = None if arguments else _second_python()
     with ThreadPoolExecutor() as threads:
         fetching = _fetch_engines(threads)
+        if second is not None:
+            fetching.append(threads.submit(_make_environment, second))
         compared = bool(arguments) or _provide_baselines()
         checked = no_check or run_checks()
         lacking = _lacking(fetching)
@@ -82,7 +85,7 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
         full, oldest = _pytest(_without(lacking, arguments), report), Ran(True, Counts())
     else:
         full = _sum(_pytest(_without(lacking, part), None) for part in PARTS)
-        oldest = _on_oldest_python()
+        oldest = _on_oldest_python(second)
     wanting = [engine.name for engine in lacking] + ([] if compared else ["the benchmarks' baselines"])
     ok = checked and full.ok and oldest.ok and not (required and wanting)
     for line in _verdict(checked, wanting, oldest, required=required):
@@ -181,30 +184,49 @@ def read_counts(report: Path) -> Counts:
     return Counts(max(0, total - failed - skipped), failed, skipped)
 
 
-def _on_oldest_python() -> Ran:
-    """What depends on it once more, in a second environment, when that Python is here and is not the one of this run."""
-    name = ".".join(map(str, OLDEST))
+def _second_python() -> str | None:
+    """The oldest that there must be, when it is here and is not the one of this run."""
     if sys.version_info[:2] == OLDEST:
+        return None
+    find = [checkout() / "calotype", "--which-python", ".".join(map(str, OLDEST))]
+    found = subprocess.run(find, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
+def _make_environment(python: str) -> None:
+    """The second one, in time; a failure is the second run's, which tries again and says why."""
+    subprocess.run(
+        [checkout() / "calotype", "check", "--help"],
+        env=_second_environment(python),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def _on_oldest_python(python: str | None) -> Ran:
+    """What depends on it once more, in a second environment."""
+    name = ".".join(map(str, OLDEST))
+    if python is None:
+        if sys.version_info[:2] != OLDEST:
+            print(f"Python {name} is not here: the second run, on it, is left out")
         return Ran(True, Counts())
-    bootstrap = checkout() / "calotype"
-    found = subprocess.run([bootstrap, "--which-python", name], capture_output=True, text=True, check=False)
-    if found.returncode != 0:
-        print(f"Python {name} is not here: the second run, on it, is left out")
-        return Ran(True, Counts())
-    python = found.stdout.strip()
     print(f"\nwhat depends on the interpreter again, on Python {name}", flush=True)
     return _sum(_second(python, part) for part in AGAIN)
 
 
 def _second(python: str, part: Sequence[str]) -> Ran:
     """A part of the tests, run by another interpreter in an environment of its own."""
-    name = ".".join(map(str, OLDEST))
     with tempfile.TemporaryDirectory(prefix="calotype-test-") as scratch:
         report = Path(scratch) / "junit.xml"
         command = [str(checkout() / "calotype"), "test", "--no-check", "--report", str(report), "-q", *part]
-        second = {"CALOTYPE_PYTHON": python, "CALOTYPE_VENV": str(checkout() / f".venv-{name}")}
-        ran = subprocess.run(command, env={**_environment(), **second}, check=False)
+        ran = subprocess.run(command, env=_second_environment(python), check=False)
         return Ran(ran.returncode == 0, read_counts(report))
+
+
+def _second_environment(python: str) -> Mapping[str, str]:
+    venv = checkout() / f".venv-{'.'.join(map(str, OLDEST))}"
+    return {**_environment(), "CALOTYPE_PYTHON": python, "CALOTYPE_VENV": str(venv)}
 
 
 def _sum(parts: Iterable[Ran]) -> Ran:
