@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import tempfile
@@ -15,9 +14,9 @@ from pathlib import Path
 from calotype.cli.places import tools
 from calotype.infra.engines.cassandra import Ring, start_node
 from calotype.infra.engines.cassandra import start as start_ring
-from calotype.infra.engines.rabbitmq import free_ports
 from calotype.infra.timelines.cassandra import Nodes, migrate
 from calotype.infra.timelines.cassandra.login import nodes_of, secure
+from tests.ports import free_ports
 
 
 @dataclass
@@ -50,7 +49,7 @@ class RunningRing:
 def running_ring(directory: Path, size: int = 3) -> Iterator[RunningRing]:
     """In a new directory under this one, ended with the block (20 s to start)."""
     root = Path(tempfile.mkdtemp(dir=directory))
-    ring = Ring(root, tools(), size, _three_ports())
+    ring = Ring(root, tools(), size, free_ports(3)[0])
     running = RunningRing(ring, root / "output", start_ring(ring, root / "output"))
     try:
         asyncio.run(_prepare(ring))
@@ -59,14 +58,6 @@ def running_ring(directory: Path, size: int = 3) -> Iterator[RunningRing]:
         for process in running.processes:
             process.kill()
             process.wait()
-
-
-def _three_ports() -> int:
-    """The first of three that are free and follow each other."""
-    first = 18_000 + os.getpid() % 3_000
-    while free_ports(3, first) != [first, first + 1, first + 2]:
-        first += 3
-    return first
 
 
 async def _prepare(ring: Ring) -> None:

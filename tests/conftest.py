@@ -19,36 +19,53 @@ from tests.memcached import RunningMemcached, running_memcached
 from tests.site import NOT_DURABLE, Layout, RunningCluster, Site, create_site, root, running
 from tests.versitygw import RunningVersitygw, running_versitygw
 
-ALONE = {"browser", "fault", "bench", "clock", "rabbitmq", "cassandra", "s3", "prometheus"}
-"""Markers of what is left to one process: engines that take long to start, killed processes, and what watches the clock."""
+ALONE = {"clock"}
+"""Markers of what watches the clock: it has the machine for itself."""
+
+SITES = {"browser", "fault", "bench", "rabbitmq", "cassandra", "s3", "prometheus"}
+"""Markers of what starts whole sites or slow engines, or kills processes. Most of its time it waits for them."""
 
 TOGETHER = ("std", "config", "efficiency", "infra", "product", "web")
-"""Directories whose other tests two processes can share. Those of the command line start whole sites."""
+"""Directories whose other tests start nothing but this process's servers. Those of the command line start whole sites."""
+
+ONE_PROCESS = ("browser", "cassandra")
+"""Markers of tests that one process has, as long as there are two: they share a site with its demo, or need half of the memory."""
+
+PARTS = ("together", "sites", "alone")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part",
-        choices=("together", "alone"),
-        help="only what several processes can share, or only what has to have the machine for itself",
+        choices=PARTS,
+        help="together: what starts nothing of its own; sites: what starts whole sites and slow engines; "
+        "alone: what watches the clock. Two processes can share the first, and the second",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where processes share the tests, a file's stay together."""
     part = config.getoption("--part")
-    left_out = [item for item in items if part is not None and shared(item) is (part == "alone")]
+    left_out = [item for item in items if part not in (None, part_of(item))]
     config.hook.pytest_deselected(items=left_out)
     gone = set(left_out)
     items[:] = [item for item in items if item not in gone]
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.name))
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
-def shared(item: pytest.Item) -> bool:
-    """Whether it can run while others do."""
+def part_of(item: pytest.Item) -> str:
+    markers = {marker.name for marker in item.iter_markers()}
+    if markers & ALONE:
+        return "alone"
     directory = item.path.relative_to(Path(__file__).parent).parts[0]
-    return directory in TOGETHER and not any(marker.name in ALONE for marker in item.iter_markers())
+    return "together" if directory in TOGETHER and not markers & SITES else "sites"
+
+
+def group_of(item: pytest.Item) -> str:
+    """Its file, or what it shares with those of other files."""
+    markers = {marker.name for marker in item.iter_markers()}
+    return next((marker for marker in ONE_PROCESS if marker in markers), item.path.name)
 
 
 NewSite = Callable[[Layout], Awaitable[Site]]

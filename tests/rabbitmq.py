@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from calotype.infra.engines.rabbitmq import RabbitMQ, free_ports
+from calotype.infra.engines.rabbitmq import RabbitMQ
+from tests.ports import free_ports
 
 
 @contextmanager
 def running_rabbitmq(directory: Path) -> Iterator[RabbitMQ]:
     """In a new directory under this one, ended with the block."""
-    server = RabbitMQ(Path(tempfile.mkdtemp(dir=directory)), free_ports(3, 15_000 + os.getpid() % 3_000))
+    server = RabbitMQ(Path(tempfile.mkdtemp(dir=directory)), free_ports(3))
     try:
         yield server
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from calotype.cli.load.browser import Browser
+from tests.ports import free_port
 
 SOURCE = Path(__file__).parent.parent / "src"
 START_SECONDS = 120
@@ -96,25 +96,6 @@ def running_site(data: Path, *options: str) -> Iterator[RunningSite]:
         yield site
     finally:
         site.calotype("down", check=False)
-
-
-def free_port() -> int:
-    """A port below those that the system hands out itself, whose successor, a second region's, is free too."""
-    beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    for port in range(21000 + 4000 * (beside % 2) + os.getpid() % 3000, 32766):
-        if can_be_bound(port) and can_be_bound(port + 1):
-            return port
-    raise AssertionError("no two free ports below 32768")
-
-
-def can_be_bound(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def kill(pid: int) -> None:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from calotype.infra.blobs import Bucket
-from calotype.infra.engines.rabbitmq import free_ports
 from calotype.infra.engines.versitygw import BUCKET, REGION, Versitygw, start
+from tests.ports import free_ports
 
 TOOLS = Path(__file__).parent.parent / ".tools"
 
@@ -64,7 +64,7 @@ class RunningVersitygw:
 def running_versitygw(directory: Path, *, write_through: bool = False) -> Iterator[RunningVersitygw]:
     """In a new directory under this one, ended with the block. It survives the death of any process, as always, but not
     that of the machine: a test run needs no more."""
-    (port,) = free_ports(1, 19_000 + os.getpid() % 3_000)
+    (port,) = free_ports(1)
     root = Path(tempfile.mkdtemp(dir=directory))
     server = RunningVersitygw(Versitygw("s3", root, port, TOOLS, write_through))
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from calotype.cli import state
 from calotype.cli.places import Places
 from calotype.cli.process import wait_until
-from tests.running_site import free_port
+from tests.ports import free_port
 from tests.site import root
 
 STAND_IN = Path(__file__).with_name("stand_in.py")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import io
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from PIL import Image
 
 from calotype.cli.load.browser import Browser, Reply
 from tests.cli.command_line import CommandLine
-from tests.running_site import RunningSite, can_be_bound, running_site
+from tests.ports import free_ports
+from tests.running_site import RunningSite, running_site
 
 pytestmark = [pytest.mark.cassandra, pytest.mark.s3, pytest.mark.fault]
 
@@ -87,10 +87,8 @@ def eventually(condition: Callable[[], bool], seconds: float = 40) -> None:
 def site(short_directory: Path) -> Iterator[RunningSite]:
     data = short_directory / "engines"
     command = RunningSite(data, 0)
-    (port,) = (
-        port for port in [24_000 + os.getpid() % 4_000] if all(map(can_be_bound, range(port, port + 4)))
-    )
-    for engine, at in (("cassandra", port), ("s3", port + 3)):
+    *cassandra, s3 = free_ports(4)
+    for engine, at in (("cassandra", cassandra[0]), ("s3", s3)):
         started = command.calotype("engines", "start", engine, "--port", str(at), check=False)
         assert started.returncode == 0, started.stdout + started.stderr
     try:

@@ -28,7 +28,8 @@ from calotype.cli.load.run import Wanted
 from calotype.cli.places import Places
 from calotype.cli.process import ourselves
 from calotype.std.errors import CalotypeError
-from tests.running_site import RunningSite, free_port, running_site
+from tests.ports import free_port
+from tests.running_site import RunningSite, running_site
 from tests.site import root
 
 SCENE = Scene(("jan", "pat", "mara"), tuple(str(number) for number in range(12)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from calotype.cli import test_engines
-from calotype.cli.test import Counts, _without, read_counts
+from calotype.cli.test import OF_THE_INTERPRETER, Counts, Ran, _environment, _sum, _without, read_counts
+from calotype.cli.test import PARTS as WHOLE
+from tests.conftest import PARTS
+from tests.ports import PROCESSES, free_ports, range_of
 from tests.running_site import SOURCE
 
 ROOT = Path(__file__).parents[2]
@@ -108,10 +112,10 @@ def test_a_missing_engine_fails_only_where_it_is_required(
 
 
 def test_each_test_is_in_one_part() -> None:
-    """Two processes share what can be shared; what starts sites, and what watches the clock, has the machine for itself."""
+    """Two processes share what computes and what waits; what watches the clock has the machine for itself."""
     some = ("tests/std", "tests/cli/test_port.py", "tests/efficiency/sketches", "tests/efficiency/profiler")
 
-    def collected(*part: str) -> set[str]:
+    def collected(*part: str) -> list[str]:
         command = [
             sys.executable,
             "-m",
@@ -124,10 +128,66 @@ def test_each_test_is_in_one_part() -> None:
             *part,
         ]
         said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
-        return {line.split("::")[0] for line in said.splitlines() if "::" in line}
+        return [line for line in said.splitlines() if "::" in line]
 
-    together, alone = collected("--part", "together"), collected("--part", "alone")
-    assert together | alone == collected()
-    assert {"tests/std/test_errors.py", "tests/efficiency/profiler/test_profile.py"} <= together
-    assert {"tests/cli/test_port.py", "tests/efficiency/profiler/test_recording.py"} <= alone
-    assert together & alone == set()
+    together, sites, alone = (collected("--part", part) for part in PARTS)
+    assert sorted(together + sites + alone) == sorted(collected())
+    files = [{test.split("::")[0] for test in part} for part in (together, sites, alone)]
+    assert {"tests/std/test_errors.py", "tests/efficiency/profiler/test_recording.py"} <= files[0]
+    assert files[1] == {"tests/cli/test_port.py"}
+    assert "tests/efficiency/profiler/test_clocks.py" in files[2]
+
+
+def test_the_whole_is_every_part_in_their_order() -> None:
+    """And what watches the clock is shared by nobody."""
+    assert [arguments[:2] for arguments in WHOLE] == [("--part", part) for part in PARTS]
+    assert ["-n" in arguments for arguments in WHOLE] == [True, True, False]
+
+
+@pytest.mark.parametrize("directory", OF_THE_INTERPRETER)
+def test_what_runs_again_on_the_oldest_python_is_there(directory: str) -> None:
+    assert list((ROOT / directory).rglob("test_*.py"))
+
+
+def test_all_parts_count_and_one_that_fails_fails_the_whole() -> None:
+    first, second = Ran(True, Counts(5, 0, 1)), Ran(False, Counts(2, 1, 0))
+    assert _sum([first, second, first]) == Ran(False, Counts(12, 1, 2))
+    assert _sum(iter([first, first])) == Ran(True, Counts(10, 0, 2))
+
+
+def test_tests_start_on_bytecode_that_is_kept_and_at_no_site_of_somebody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the environment says: a process that compiles all it imports takes twice as long to start."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "kept"))
+    monkeypatch.setenv("CALOTYPE_DATA", "/srv/somebody")
+    (tmp_path / "imported.py").write_text("")
+    program = "import os, imported; print(os.environ.get('CALOTYPE_DATA'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "None\n"
+    assert len(list((tmp_path / "kept").rglob("imported.*.pyc"))) == 1
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX")
+    assert _environment()["PYTHONPYCACHEPREFIX"] == str(ROOT / ".tools" / "bytecode")
+
+
+def test_processes_that_share_the_tests_have_ports_of_their_own() -> None:
+    ranges = [range_of(process) for process in range(PROCESSES)]
+    numbers = [port for each in ranges for port in each]
+    assert len(set(numbers)) == len(numbers)
+    assert max(numbers) < 32_768, "below those that the system hands out itself"
+    assert range_of(PROCESSES) == ranges[0]
+
+
+def test_a_port_is_handed_out_once() -> None:
+    some = [port for amount in (1, 2, 3, 4) * 10 for port in free_ports(amount)]
+    assert len(set(some)) == len(some) == 100
+    with socket.create_server(("127.0.0.1", some[-1] + 2)):
+        assert some[-1] + 2 not in free_ports(3)

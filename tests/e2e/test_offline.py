@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState, exp
 
 from calotype.web.offline import WITHDRAWN, WORKERS, _text
 from tests.e2e.conftest import OpenPage
-from tests.running_site import RunningSite, free_port
+from tests.ports import free_port
+from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 

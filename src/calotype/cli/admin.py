@@ -6,18 +6,22 @@ import os
 
 import click
 
+from calotype.cli.options import data_option
+from calotype.cli.places import Places
 from calotype.std.errors import NotFound
 
 
 @click.command()
+@data_option
 @click.argument("username")
 @click.option("--remove", is_flag=True, help="Take the right away again.")
-def admin(username: str, remove: bool) -> None:
+def admin(places: Places, username: str, remove: bool) -> None:
     """Let somebody who has signed up use the admin under /admin/.
 
     \b
     calotype admin jan
     calotype admin jan --remove
+    calotype admin jan --data /srv/calotype
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "calotype.config.settings")
     import django

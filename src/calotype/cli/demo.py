@@ -8,9 +8,12 @@ import os
 import click
 
 from calotype.cli.bars import Bar
+from calotype.cli.options import data_option
+from calotype.cli.places import Places
 
 
 @click.command()
+@data_option
 @click.option("--people", type=click.IntRange(2, 1_000_000), required=True, help="How many people.")
 @click.option("--photos-per-person", type=click.FloatRange(0, 1000), default=2.0, show_default=True)
 @click.option("--follows-per-person", type=click.FloatRange(0, 5000), default=20.0, show_default=True)
@@ -18,6 +21,7 @@ from calotype.cli.bars import Bar
 @click.option("--comments-per-photo", type=click.FloatRange(0, 100), default=2.0, show_default=True)
 @click.option("--seed", type=int, default=1841, show_default=True, help="The same seed makes the same graph.")
 def demo(
+    places: Places,
     people: int,
     photos_per_person: float,
     follows_per_person: float,

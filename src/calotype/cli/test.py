@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -18,18 +18,22 @@ from calotype.cli import test_engines
 from calotype.cli.bench import benchmark_module
 from calotype.cli.check import run_checks
 from calotype.cli.log_files import last_lines
-from calotype.cli.places import checkout
+from calotype.cli.places import checkout, tools
 from calotype.std.errors import CalotypeError
 
 OLDEST = (3, 12)
 
-TOGETHER = ("--part", "together", "-n", "2", "--dist", "loadgroup")
-"""Two processes share what can be shared, each with PostgreSQL servers of its own (tests/conftest.py)."""
+BY_TWO = ("-n", "2", "--dist", "loadgroup")
+"""Two processes, each with PostgreSQL servers and ports of its own (tests/conftest.py)."""
 
-ALONE = ("--part", "alone")
-"""Whole sites, killed processes, slow engines, and what watches the clock."""
+PARTS = (("--part", "together", *BY_TWO), ("--part", "sites", *BY_TWO), ("--part", "alone"))
+"""What computes, what mostly waits for the sites and engines that it starts, and what watches the clock."""
 
-CLOCK = ("-m", "clock")
+OF_THE_INTERPRETER = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "tests/web")
+
+AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("-m", "clock"))
+"""What may differ between versions of Python: event loops, monitoring, processes, codecs. mypy sees to the rest, which it
+checks against the oldest."""
 
 
 class Counts(NamedTuple):
@@ -58,8 +62,8 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ, Prometheus) are installed first; Cassandra is
     fetched where Java and Maven are, an S3 server built where Go is (two minutes, once, while the checks run). The tests
     of an engine that is still missing are left out, and this says which and how to get it; with
-    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, two processes share what can be shared, the
-    rest follows, and what needs no slow engine runs a second time on Python 3.12 if that is here.
+    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, two processes share all but what watches the
+    clock, and what depends on the interpreter runs a second time on Python 3.12 if that is here.
 
     \b
     Examples:
@@ -69,16 +73,19 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     """
     required = os.environ.get("CALOTYPE_REQUIRE_ENGINES") == "1"
     _install_engines()
+    second = None if arguments else _second_python()
     with ThreadPoolExecutor() as threads:
         fetching = _fetch_engines(threads)
+        if second is not None:
+            fetching.append(threads.submit(_make_environment, second))
         compared = bool(arguments) or _provide_baselines()
         checked = no_check or run_checks()
         lacking = _lacking(fetching)
     if arguments:
         full, oldest = _pytest(_without(lacking, arguments), report), Ran(True, Counts())
     else:
-        full = _both(*(_pytest(_without(lacking, part), None) for part in (TOGETHER, ALONE)))
-        oldest = _on_oldest_python()
+        full = _sum(_pytest(_without(lacking, part), None) for part in PARTS)
+        oldest = _on_oldest_python(second)
     wanting = [engine.name for engine in lacking] + ([] if compared else ["the benchmarks' baselines"])
     ok = checked and full.ok and oldest.ok and not (required and wanting)
     for line in _verdict(checked, wanting, oldest, required=required):
@@ -177,39 +184,60 @@ def read_counts(report: Path) -> Counts:
     return Counts(max(0, total - failed - skipped), failed, skipped)
 
 
-def _on_oldest_python() -> Ran:
-    """What needs no slow engine once more, in a second environment, when that Python is here and is not the one of this run."""
-    name = ".".join(map(str, OLDEST))
+def _second_python() -> str | None:
+    """The oldest that there must be, when it is here and is not the one of this run."""
     if sys.version_info[:2] == OLDEST:
+        return None
+    find = [checkout() / "calotype", "--which-python", ".".join(map(str, OLDEST))]
+    found = subprocess.run(find, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
+def _make_environment(python: str) -> None:
+    """The second one, in time; a failure is the second run's, which tries again and says why."""
+    subprocess.run(
+        [checkout() / "calotype", "check", "--help"],
+        env=_second_environment(python),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def _on_oldest_python(python: str | None) -> Ran:
+    """What depends on it once more, in a second environment."""
+    name = ".".join(map(str, OLDEST))
+    if python is None:
+        if sys.version_info[:2] != OLDEST:
+            print(f"Python {name} is not here: the second run, on it, is left out")
         return Ran(True, Counts())
-    bootstrap = checkout() / "calotype"
-    found = subprocess.run([bootstrap, "--which-python", name], capture_output=True, text=True, check=False)
-    if found.returncode != 0:
-        print(f"Python {name} is not here: the second run, on it, is left out")
-        return Ran(True, Counts())
-    python = found.stdout.strip()
-    print(f"\nwhat needs no slow engine again, on Python {name}", flush=True)
-    return _both(*(_second(python, part) for part in (TOGETHER, CLOCK)))
+    print(f"\nwhat depends on the interpreter again, on Python {name}", flush=True)
+    return _sum(_second(python, part) for part in AGAIN)
 
 
 def _second(python: str, part: Sequence[str]) -> Ran:
     """A part of the tests, run by another interpreter in an environment of its own."""
-    name = ".".join(map(str, OLDEST))
     with tempfile.TemporaryDirectory(prefix="calotype-test-") as scratch:
         report = Path(scratch) / "junit.xml"
         command = [str(checkout() / "calotype"), "test", "--no-check", "--report", str(report), "-q", *part]
-        second = {"CALOTYPE_PYTHON": python, "CALOTYPE_VENV": str(checkout() / f".venv-{name}")}
-        ran = subprocess.run(command, env={**_environment(), **second}, check=False)
+        ran = subprocess.run(command, env=_second_environment(python), check=False)
         return Ran(ran.returncode == 0, read_counts(report))
 
 
-def _both(first: Ran, second: Ran) -> Ran:
-    summed = (one + other for one, other in zip(first.counts, second.counts, strict=True))
-    return Ran(first.ok and second.ok, Counts(*summed))
+def _second_environment(python: str) -> Mapping[str, str]:
+    venv = checkout() / f".venv-{'.'.join(map(str, OLDEST))}"
+    return {**_environment(), "CALOTYPE_PYTHON": python, "CALOTYPE_VENV": str(venv)}
+
+
+def _sum(parts: Iterable[Ran]) -> Ran:
+    ran = list(parts)
+    counts = (sum(numbers) for numbers in zip(*(each.counts for each in ran), strict=True))
+    return Ran(all(each.ok for each in ran), Counts(*counts))
 
 
 def _environment() -> Mapping[str, str]:
-    """Ours, without what would point the tests at somebody's site."""
+    """Ours, without what would point the tests at somebody's site, and with bytecode kept, in `.tools`: tests start some hundred
+    processes, each of which compiled all that it imports, where PYTHONDONTWRITEBYTECODE is set."""
     site = (
         "DATA",
         "HOST",
@@ -222,8 +250,9 @@ def _environment() -> Mapping[str, str]:
         "TIMELINES",
         "BLOBS",
     )
-    pointing = {f"CALOTYPE_{name}" for name in site}
-    return {key: value for key, value in os.environ.items() if key not in pointing}
+    left_out = {"PYTHONDONTWRITEBYTECODE", *(f"CALOTYPE_{name}" for name in site)}
+    ours = {key: value for key, value in os.environ.items() if key not in left_out}
+    return {"PYTHONPYCACHEPREFIX": str(tools() / "bytecode"), **ours}
 
 
 def _verdict(checked: bool, wanting: list[str], oldest: Ran, *, required: bool) -> list[str]:

@@ -17,9 +17,8 @@ from statistics import median
 import pytest
 
 from calotype.efficiency.dynostats import NO_ROUTE, Record, Tick, read
-from tests.running_site import SOURCE, free_port
-
-pytestmark = pytest.mark.clock
+from tests.ports import free_port
+from tests.running_site import SOURCE
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "any_django_site.py"

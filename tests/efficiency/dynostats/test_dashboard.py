@@ -33,7 +33,7 @@ from tests.efficiency.dynostats.receiver import until
 from tests.efficiency.dynostats.test_cumulative import tick
 from tests.efficiency.dynostats.test_otlp import serve
 from tests.efficiency.dynostats.test_prometheus import exposed
-from tests.running_site import free_port
+from tests.ports import free_port
 
 FILE = Path(__file__).parents[3] / "deploy" / "grafana" / "calotype-efficiency.json"
 DASHBOARD: dict[str, Any] = json.loads(FILE.read_text())

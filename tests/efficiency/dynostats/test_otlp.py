@@ -19,7 +19,7 @@ from calotype.efficiency.meter import Meter, calling, counter
 from tests.efficiency.dynostats.kept import Kept, identity
 from tests.efficiency.dynostats.receiver import Receiver, Reply, receiving, said, until
 from tests.efficiency.dynostats.test_segments import record
-from tests.running_site import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -31,8 +31,6 @@ from calotype.efficiency.profiler.tracing import TOOL
 from calotype.efficiency.profiler.tree import DEPTH, NODES
 from tests.efficiency.profiler.profiles import MS, paths, recorded
 
-pytestmark = pytest.mark.clock
-
 MAIL = """Subject: =?utf-8?q?photos?=
 Content-Type: multipart/mixed; boundary=x
 
@@ -302,6 +300,7 @@ def test_what_is_nested_too_deeply_is_other() -> None:
     assert nodes[0].calls + nodes[0].resumed >= 1
 
 
+@pytest.mark.clock
 def test_a_profile_is_worth_what_the_request_costs_unprofiled() -> None:
     """Within a fifth, though recording has made it half as dear again and more: what that cost is subtracted. Each is
     compared with one just before it, since a core that is shared is slower for seconds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from calotype.infra.blobs import BlobsUnavailable, Bucket, S3Blobs, multipart
-from calotype.infra.engines.rabbitmq import free_ports
+from tests.ports import free_ports
 
 JPEG = "image/jpeg"
 LARGE = bytes(multipart.ABOVE_BYTES + 1)
@@ -51,7 +50,7 @@ class StandIn:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        (port,) = free_ports(1, 22_000 + os.getpid() % 3_000)
+        (port,) = free_ports(1)
         self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         self.store = S3Blobs(Bucket(f"http://127.0.0.1:{port}", "bucket", "us-east-1", "key", "secret"))

@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -114,15 +113,3 @@ class RabbitMQ:
             with contextlib.suppress(OSError):
                 if f"ERL_EPMD_PORT={self._mapper}".encode() in (process / "environ").read_bytes():
                     os.kill(int(process.name), signal.SIGKILL)
-
-
-def free_ports(amount: int, first: int) -> list[int]:
-    """From `first` on, below those that the system hands out itself."""
-    found: list[int] = []
-    for port in range(first, 32_768):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == amount:
-            return found
-    raise RabbitMQUnusable(f"there are no {amount} free ports from {first} to 32767")
