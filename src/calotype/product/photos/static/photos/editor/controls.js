@@ -6,6 +6,7 @@
 
 import { gettext } from "../../web/words.js";
 import { choice, element, iconButton, slider, tabs } from "./elements.js";
+import { FILTER_WORDS } from "./filter_words.js";
 import { FILTERS } from "./filters.js";
 import { mirrored, PLAIN, RANGES, rotated, shaped, upended } from "./recipe.js";
 import { render } from "./render_2d.js";
@@ -100,7 +101,7 @@ function lighting(state) {
 /** @param {ImageBitmap} photo @param {PredefinedColorSpace} colorSpace @param {State} state */
 function filtering(photo, colorSpace, state) {
   const samples = ["", ...FILTERS.map((filter) => filter.id)].map((filter) => ({ filter, canvas: sample() }));
-  const names = [gettext("None"), ...FILTERS.map((filter) => filter.name)];
+  const names = [gettext("None"), ...FILTERS.map((filter) => FILTER_WORDS[filter.id].name)];
   const filter = choice(
     gettext("Filter"),
     samples.map(({ filter: value, canvas }, at) => ({
@@ -111,16 +112,19 @@ function filtering(photo, colorSpace, state) {
     (value) => once(state, (recipe) => ({ ...recipe, filter: value }))(),
   );
   const strength = field(state, "strength", gettext("Strength"), { unit: "%" });
+  const does = element("p", { class: "filter-does", "aria-live": "polite" });
   paint(samples, photo, colorSpace);
   return {
     label: gettext("Filters"),
     icon: "aperture",
-    panel: element("div", { class: "panel" }, filter.row, strength.row),
+    panel: element("div", { class: "panel" }, filter.row, does, strength.row),
     /** @param {Recipe} recipe */
     show(recipe) {
       filter.set(recipe.filter);
       strength.set(recipe.strength);
-      strength.row.hidden = !recipe.filter;
+      strength.row.hidden = does.hidden = !recipe.filter;
+      const words = FILTER_WORDS[recipe.filter]?.does ?? "";
+      if (does.textContent !== words) does.textContent = words;
     },
   };
 }

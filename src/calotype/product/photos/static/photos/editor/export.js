@@ -16,19 +16,20 @@ import { renderer } from "./render_gl.js";
 const QUALITY = 0.92;
 
 /** The longest side of the second try: where the first failed, the device had not the memory. */
-const SMALLER = 4096;
+export const SMALLER = 4096;
 
 /**
  * @param {Blob} file the original
  * @param {Recipe} recipe
- * @param {Engine} [engine] the one to use; else whichever is there
+ * @param {{longest?: number | undefined, engine?: Engine | undefined}} [how] the longest side, if it is to be limited; the engine, if not whichever
+ *   is there
  * @returns {Promise<Blob>} with an ICC profile if its colours are Display P3
  * @throws {DOMException} for what this browser cannot decode, or has no memory for
  */
-export async function exported(file, recipe, engine) {
+export async function exported(file, recipe, { longest = Infinity, engine } = {}) {
   const photo = await decoded(file);
   try {
-    return await rendition(photo, recipe, Infinity, engine);
+    return await rendition(photo, recipe, longest, engine);
   } catch {
     return await rendition(photo, recipe, SMALLER, engine);
   } finally {
@@ -46,7 +47,10 @@ async function rendition(photo, recipe, longest, engine) {
   const size = outputSize(photo, recipe, longest);
   const colorSpace = colorSpaceOf(photo);
   const drawn = engine === "2d" ? null : byGpu(photo, recipe, size, colorSpace, engine === "gl");
-  if (drawn) return encoded(drawn);
+  if (drawn) {
+    const blob = await encoded(drawn.canvas);
+    if (!drawn.gl.isContextLost()) return blob;
+  }
   const canvas = blank(size);
   render(canvas, photo, recipe, colorSpace);
   return encoded(canvas);
@@ -76,7 +80,7 @@ function byGpu(photo, recipe, size, colorSpace, always) {
   made.render(recipe);
   const failed = gl.isContextLost() || gl.getError() !== gl.NO_ERROR;
   made.dispose();
-  return failed ? null : canvas;
+  return failed ? null : { canvas, gl };
 }
 
 /** @param {WebGL2RenderingContext} gl */
