@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 from playwright.sync_api import FilePayload, FloatRect, Locator, Page, Worker, expect
 
 from calotype.product import demo
@@ -170,7 +170,7 @@ def test_each_filter_is_a_look_of_its_own_and_keeps_the_shadows_of_a_face(posted
     }
     for one, other in combinations(made, 2):
         apart = [abs(a - b) for a, b in zip(made[one].tobytes(), made[other].tobytes(), strict=True)]
-        assert statistics.fmean(apart) > 4, (one, other)
+        assert statistics.fmean(apart) > 6, (one, other)
     face = (100, 20, 200, 120)
     for each, picture in made.items():
         darkest, brightest = picture.crop(face).convert("L").getextrema()
@@ -223,22 +223,23 @@ def test_display_p3_stays_display_p3_and_srgb_stays_srgb(engine: str, posted: Op
 
 
 def far_apart(made: Image.Image, wanted: Image.Image) -> tuple[float, int]:
-    """In levels of 255, without the border: on average, and for the thousandth that is worst."""
-    inner = (4, 4, wanted.width - 4, wanted.height - 4)
-    pairs = zip(made.convert("RGB").crop(inner).tobytes(), wanted.crop(inner).tobytes(), strict=True)
-    apart = sorted(abs(left - right) for left, right in pairs)
-    return statistics.fmean(apart), apart[int(len(apart) * 0.999)]
+    """In levels of 255, on average and at most, over squares of 4 pixels: within them a JPEG may err."""
+    pairs = zip(made.convert("RGB").reduce(4).tobytes(), wanted.reduce(4).tobytes(), strict=True)
+    apart = [abs(left - right) for left, right in pairs]
+    return statistics.fmean(apart), max(apart)
+
+
+def p3_to_srgb(picture: Image.Image) -> Image.Image:
+    p3, srgb = ImageCms.ImageCmsProfile(BytesIO(display_p3())), ImageCms.createProfile("sRGB")
+    return cast(Image.Image, ImageCms.profileToProfile(picture, p3, srgb, outputMode="RGB"))
 
 
 @pytest.mark.parametrize("engine", ["gl", "2d"])
 def test_a_photograph_in_display_p3_keeps_its_numbers_and_its_profile_and_stands_upright(
     engine: str, posted: OpenPage
 ) -> None:
-    with Image.open(PHOTO) as photo:
-        wanted = photo.convert("RGB").resize((480, 360), Image.Resampling.LANCZOS)
-    wanted = wanted.point(
-        lambda level: min(255, round(level * 1.6))
-    )  # the greens of a camera that sees beyond sRGB
+    with Image.open(PHOTO.with_name("fig.jpg")) as photo:  # in a bowl whose red sRGB could not hold
+        wanted = ImageOps.fit(photo.convert("RGB"), (480, 360))
     exif = Image.Exif()
     exif[0x0112] = 6
     lying = wanted.transpose(Image.Transpose.ROTATE_90)
@@ -247,9 +248,10 @@ def test_a_photograph_in_display_p3_keeps_its_numbers_and_its_profile_and_stands
     assert made.size == (480, 360)
     assert made.getexif().get(0x0112) in (None, 1)
     assert b"P3" in made.info["icc_profile"].replace(b"\0", b"")
-    average, worst = far_apart(made, wanted.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    assert average < 2.5
-    assert worst < 40  # at edges, where a JPEG halves the colours
+    average, worst = far_apart(ImageOps.mirror(made), wanted)
+    assert average < 1.5
+    assert worst < 20
+    assert far_apart(p3_to_srgb(wanted), wanted)[0] > 4  # what a lost profile would cost
 
 
 @pytest.mark.parametrize("engine", ["gl", "2d"])
@@ -257,18 +259,15 @@ def test_a_photograph_in_display_p3_that_srgb_can_hold_becomes_srgb_and_looks_th
     engine: str, posted: OpenPage
 ) -> None:
     with Image.open(PHOTO) as photo:
-        muted = photo.convert("L").convert("RGB").resize((480, 360), Image.Resampling.LANCZOS)
-    muted = Image.blend(muted, Image.new("RGB", muted.size, (150, 120, 90)), 0.4)
+        grey = ImageOps.fit(photo.convert("L"), (480, 360))
+    muted = ImageOps.colorize(grey, (40, 30, 20), (230, 190, 150))
     data = saved(muted, "JPEG", quality=98, subsampling=0, icc_profile=display_p3())
     made, _ = exported(posted(), data, {"flip": True}, engine)
     assert b"P3" not in made.info.get("icc_profile", b"").replace(b"\0", b"")
-    p3 = ImageCms.ImageCmsProfile(BytesIO(display_p3()))
-    wanted = cast(
-        Image.Image, ImageCms.profileToProfile(muted, p3, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    )
-    average, worst = far_apart(made, wanted.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
-    assert average < 2.5
-    assert worst < 40
+    average, worst = far_apart(ImageOps.mirror(made), p3_to_srgb(muted))
+    assert average < 1.5
+    assert worst < 20
+    assert far_apart(p3_to_srgb(muted), muted)[0] > 2.5  # what a lost profile would cost
 
 
 def of_three_runs(page: Page, data: bytes, recipe: dict[str, Any]) -> float:
@@ -326,9 +325,9 @@ def test_a_crop_is_dragged_by_its_corner_its_side_and_as_a_whole_with_a_mouse(po
     expect(status).to_have_text("300 × 150")
     drag("Right side", -0.25, 0.3)
     expect(status).to_have_text("200 × 150")
-    drag("The whole crop", -2, -2)
+    drag("The whole crop", -0.45, -0.7)
     expect(status).to_have_text("200 × 150")
-    drag("Left side", 2, 0)  # no further than it may go
+    drag("Left side", 0.6, 0)  # no further than it may go
     expect(status).to_have_text("20 × 150")
     page.get_by_role("button", name="Undo").click()  # one drag is one step
     expect(status).to_have_text("200 × 150")
@@ -355,8 +354,7 @@ def test_a_crop_is_dragged_by_a_finger_and_keeps_its_shape(posted: OpenPage) -> 
     expect(page.locator(".editor-status")).to_have_text("300 × 300")
     drag("Lower right corner", -0.375, -0.1)
     expect(page.locator(".editor-status")).to_have_text("150 × 150")
-    drag("The whole crop", 1, 1)
-    assert page.evaluate("scrollY") == 0
+    drag("The whole crop", 0.6, 0.6)
     recipe = recipe_of(page)
     assert recipe["aspect"] == "1:1"
     assert recipe["crop"] == [0.625, 0.5, 0.375, 0.5]
@@ -377,9 +375,7 @@ def test_a_crop_is_moved_by_keys_in_steps_and_never_leaves_the_photo(posted: Ope
     page.keyboard.press("ArrowDown")
     expect(status).to_have_text("376 × 282")
     page.keyboard.press("Control+z")
-    page.keyboard.press(
-        "ArrowUp"
-    )  # is at the top already: no step, so the next undo takes back the one before
+    page.keyboard.press("ArrowUp")  # is at the top already
     page.keyboard.press("ArrowDown")
     page.get_by_role("button", name="Lower side").focus()
     for _ in range(30):
@@ -389,10 +385,10 @@ def test_a_crop_is_moved_by_keys_in_steps_and_never_leaves_the_photo(posted: Ope
 
 
 def preview(page: Page) -> tuple[int, ...]:
-    """The pixel that lies a quarter from the left and from the top."""
+    """A pixel of the upper right."""
     page.wait_for_timeout(120)
     picture = Image.open(BytesIO(page.locator(".editor-frame").screenshot()))
-    return tuple(picture.convert("RGB").getpixel((picture.width // 4, picture.height // 4)))  # type: ignore[arg-type]
+    return tuple(picture.convert("RGB").getpixel((3 * picture.width // 4, picture.height // 4)))  # type: ignore[arg-type]
 
 
 def test_the_original_is_seen_while_its_button_is_held_and_by_key_until_it_is_pressed_again(
@@ -410,7 +406,7 @@ def test_the_original_is_seen_while_its_button_is_held_and_by_key_until_it_is_pr
     page.mouse.down()
     expect(compare).to_have_attribute("aria-pressed", "true")
     expect(status).to_have_text("The original")
-    assert name_of(preview(page)) == "white"  # in the same place, turned as it is
+    assert name_of(preview(page)) == "red"  # turned as it is
     page.mouse.up()
     expect(compare).to_have_attribute("aria-pressed", "false")
     expect(status).to_have_text("300 × 400")
@@ -418,7 +414,7 @@ def test_the_original_is_seen_while_its_button_is_held_and_by_key_until_it_is_pr
     compare.focus()
     page.keyboard.press("Space")
     expect(status).to_have_text("The original")
-    assert name_of(preview(page)) == "white"
+    assert name_of(preview(page)) == "red"
     page.keyboard.press("Space")
     expect(status).to_have_text("300 × 400")
     assert preview(page) == edited
@@ -475,8 +471,11 @@ def test_forced_colours_show_what_is_chosen_what_is_cut_off_and_where_one_can_dr
 
 
 def kill(worker: Worker) -> None:
-    """In the middle of what it is asked for, without a word: as a device ends one that takes too much memory."""
-    worker.evaluate("addEventListener('message', () => setTimeout(() => close(), 60))")
+    """In the middle of what it does, without a word: as a device ends one that takes too much memory."""
+    worker.evaluate("""() => void setInterval(async () => {
+        const { held } = await navigator.locks.query();
+        if (held.some(({ name }) => name.startsWith("export "))) close();
+    }, 10)""")
 
 
 def large_photo(page: Page) -> None:
@@ -535,7 +534,7 @@ def test_when_the_next_worker_dies_too_it_is_said_what_to_do_and_nothing_is_lost
 
 
 def test_a_worker_that_does_not_start_is_done_without(posted: OpenPage) -> None:
-    page = posted()
+    page = posted(expects=["ERR_FAILED"])
     page.route("**/export.worker*.js", lambda route: route.abort())
     made = page.evaluate("""async () => {
         const { exportedBeside } = await import("/static/photos/editor/exporting.js");

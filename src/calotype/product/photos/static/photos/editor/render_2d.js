@@ -11,10 +11,13 @@ import { falloff, STEPS, tone } from "./tone.js";
 /** @typedef {import("./recipe.js").Size} Size */
 /** @typedef {import("./tone.js").Tone} Tone */
 /** @typedef {{getContext(kind: "2d", options: CanvasRenderingContext2DSettings): unknown, width: number, height: number}} Canvas */
-/** @typedef {{colorSpace?: PredefinedColorSpace, willReadFrequently?: boolean}} CanvasRenderingContext2DSettings */
+/** @typedef {{colorSpace?: PredefinedColorSpace, willReadFrequently?: boolean, alpha?: boolean}} CanvasRenderingContext2DSettings */
 
 /** Entries of the last table from 0 to 1: a level of 8 bits is eight of them, so that rounding to one costs half an eighth of a level. */
 const FINE = 2048;
+
+/** Of numbers that should be whole, or the same. */
+const ROUNDING = 1e-6;
 
 /** Rows that are read, changed and written at once: bounds the memory beside the canvas. */
 const BAND = 256;
@@ -30,8 +33,9 @@ const RINGS = 1024;
  * @param {PredefinedColorSpace} [colorSpace]
  */
 export function render(canvas, photo, recipe, colorSpace = "srgb") {
+  // Without alpha, pixels are read and written as they are, not divided and multiplied by it.
   const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
-    canvas.getContext("2d", { colorSpace, willReadFrequently: true })
+    canvas.getContext("2d", { colorSpace, willReadFrequently: true, alpha: false })
   );
   place(context, canvas, photo, recipe);
   const by = tables(tone(recipe));
@@ -55,11 +59,13 @@ function place(context, size, photo, recipe) {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = "#fff";
   context.fillRect(0, 0, width, height);
-  context.imageSmoothingEnabled = true;
-  context.imageSmoothingQuality = "high";
   // From pixels of the photograph to pixels of the canvas.
   const [across, down] = [1 / photo.width, 1 / photo.height];
-  context.setTransform(a * width * across, b * height * across, c * width * down, d * height * down, e * width, f * height);
+  const matrix = [a * width * across, b * height * across, c * width * down, d * height * down, e * width, f * height];
+  const exact = matrix.every((value) => Math.abs(value - Math.round(value)) < ROUNDING);
+  context.imageSmoothingEnabled = !exact; // a pixel falls on a pixel
+  context.imageSmoothingQuality = "medium";
+  context.setTransform(.../** @type {import("./recipe.js").Affine} */ (exact ? matrix.map(Math.round) : matrix));
   context.drawImage(photo, 0, 0);
   context.setTransform(1, 0, 0, 1, 0, 0);
 }
@@ -68,17 +74,17 @@ function place(context, size, photo, recipe) {
  * What is done to each pixel, as tables: `sums[3 * row + channel]` for what a channel's level gives to a row of the mix, in steps
  * of `last`; `last` then has the levels of 8 bits for whatever three of them can add up to, so that nothing need be cut off.
  * @typedef {object} Tables
- * @property {Float64Array[]} sums
+ * @property {Float32Array[]} sums
  * @property {Uint8ClampedArray} last RGBA
  * @property {number} zero where a sum of 0 lies in `last`
- * @property {Float64Array} ring what the vignette leaves, by the square of the distance
- * @property {boolean} grey the three rows are the same
+ * @property {Float32Array} ring what the vignette leaves, by the square of the distance
+ * @property {boolean} grey the three rows are the same, so the first will do
  */
 
 /** @param {Tone} made @returns {Tables} */
 export function tables({ before, mix, vignette, after }) {
   const sums = mix.map((weight, at) =>
-    Float64Array.from({ length: STEPS }, (_level, step) => weight * (FINE - 1) * before[(at % 3) * STEPS + step]),
+    Float32Array.from({ length: STEPS }, (_level, step) => weight * (FINE - 1) * before[(at % 3) * STEPS + step]),
   );
   const [low, high] = [Math.min, Math.max].map((most) =>
     most(...[0, 3, 6].map((row) => sums.slice(row, row + 3).reduce((sum, table) => sum + most(...table), 0))),
@@ -88,8 +94,8 @@ export function tables({ before, mix, vignette, after }) {
     sums,
     last: levels(after, zero, zero + Math.max(FINE, Math.ceil(high)) + 2),
     zero: zero + 0.5, // rounds
-    ring: Float64Array.from({ length: RINGS }, (_ring, at) => falloff(vignette, Math.sqrt(at / (RINGS - 1)))),
-    grey: [0, 1, 2].every((column) => mix[column] === mix[3 + column] && mix[column] === mix[6 + column]),
+    ring: Float32Array.from({ length: RINGS }, (_ring, at) => falloff(vignette, Math.sqrt(at / (RINGS - 1)))),
+    grey: mix.every((weight, at) => Math.abs(weight - mix[at % 3]) < ROUNDING),
   };
 }
 
@@ -102,7 +108,7 @@ export function tables({ before, mix, vignette, after }) {
  */
 export function shade(data, by, { width, height }, top) {
   const row = by.grey ? toned : coloured;
-  const across = Float64Array.from({ length: width }, (_column, x) => distance(x, width));
+  const across = Float32Array.from({ length: width }, (_column, x) => distance(x, width));
   for (let at = 0, y = top; at < data.length; at += 4 * width, y++) {
     row(data.subarray(at, at + 4 * width), by, across, distance(y, height));
   }
@@ -117,7 +123,7 @@ function distance(at, length) {
  * A row of which each channel becomes something else.
  * @param {Uint8ClampedArray} data
  * @param {Tables} by
- * @param {Float64Array} across
+ * @param {Float32Array} across
  * @param {number} down
  */
 function coloured(data, { sums, last, zero, ring }, across, down) {
@@ -135,7 +141,7 @@ function coloured(data, { sums, last, zero, ring }, across, down) {
  * A row without colours of its own: one look-up makes the whole pixel.
  * @param {Uint8ClampedArray} data
  * @param {Tables} by
- * @param {Float64Array} across
+ * @param {Float32Array} across
  * @param {number} down
  */
 function toned(data, { sums: [red, green, blue], last, zero, ring }, across, down) {
