@@ -278,6 +278,15 @@ def test_a_lost_context_comes_back_or_is_done_without_and_the_recipe_stays(poste
     assert '"cyanotype"' in (page.locator("[data-photo]").get_attribute("data-recipe") or "")
 
 
+def test_every_icon_of_the_editor_is_drawn(posted: OpenPage) -> None:
+    page = opened(posted())
+    for tab in ("Crop", "Light", "Filters"):
+        page.get_by_role("tab", name=tab).click()
+        empty = page.locator(".editor svg.icon").evaluate_all("""(icons) => icons.filter((icon) => icon.checkVisibility()
+            && icon.getBBox().width < 8).map((icon) => icon.innerHTML)""")
+        assert empty == []
+
+
 def test_a_file_that_this_browser_cannot_open_is_said(posted: OpenPage) -> None:
     page = posted()
     page.evaluate("""() => void import("/static/photos/editor/editor.js").then(
@@ -295,6 +304,8 @@ def test_axe_finds_nothing_in_the_open_editor(width: int, theme: str, posted: Op
     found = []
     for tab in ("Crop", "Light", "Filters"):
         page.get_by_role("tab", name=tab).click()
+        if tab == "Filters":
+            page.get_by_text("Cyanotype", exact=True).click()
         page.wait_for_timeout(300)
         if folder:
             page.screenshot(path=f"{folder}/editor-{tab.lower()}-{theme}-{width}.png")

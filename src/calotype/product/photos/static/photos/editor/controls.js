@@ -60,13 +60,12 @@ function cropping(photo, state) {
     (value) => once(state, (recipe) => shaped(recipe, photo, /** @type {Aspect} */ (value)))(),
   );
   const straighten = field(state, "straighten", gettext("Straighten"), { step: 0.5, unit: "°" });
-  // Lucide names these two after the axis, not after the way that things go.
   const turns = element(
     "div",
     { class: "turns" },
     iconButton("rotate-cw", gettext("Rotate"), once(state, (recipe) => rotated(recipe, photo)), "button"),
-    iconButton("flip-vertical-2", gettext("Mirror"), once(state, mirrored), "button"),
-    iconButton("flip-horizontal-2", gettext("Flip over"), once(state, upended), "button"),
+    iconButton("flip-horizontal", gettext("Mirror"), once(state, mirrored), "button"),
+    iconButton("flip-vertical", gettext("Flip over"), once(state, upended), "button"),
   );
   return {
     label: gettext("Crop"),
@@ -112,17 +111,18 @@ function filtering(photo, colorSpace, state) {
     (value) => once(state, (recipe) => ({ ...recipe, filter: value }))(),
   );
   const strength = field(state, "strength", gettext("Strength"), { unit: "%" });
-  const does = element("p", { class: "filter-does", "aria-live": "polite" });
+  const does = element("p", { "aria-live": "polite" });
+  const chosen = element("div", { class: "filter-chosen" }, does, strength.row);
   paint(samples, photo, colorSpace);
   return {
     label: gettext("Filters"),
     icon: "aperture",
-    panel: element("div", { class: "panel" }, filter.row, does, strength.row),
+    panel: element("div", { class: "panel" }, filter.row, chosen),
     /** @param {Recipe} recipe */
     show(recipe) {
       filter.set(recipe.filter);
       strength.set(recipe.strength);
-      strength.row.hidden = does.hidden = !recipe.filter;
+      chosen.hidden = !recipe.filter;
       const words = FILTER_WORDS[recipe.filter]?.does ?? "";
       if (does.textContent !== words) does.textContent = words;
     },
