@@ -282,8 +282,10 @@ def test_every_icon_of_the_editor_is_drawn(posted: OpenPage) -> None:
     page = opened(posted())
     for tab in ("Crop", "Light", "Filters"):
         page.get_by_role("tab", name=tab).click()
-        empty = page.locator(".editor svg.icon").evaluate_all("""(icons) => icons.filter((icon) => icon.checkVisibility()
-            && icon.getBBox().width < 8).map((icon) => icon.innerHTML)""")
+        empty = page.locator(".editor svg.icon").evaluate_all(
+            """(icons) => icons.filter((icon) => icon.checkVisibility()
+            && icon.getBBox().width < 8).map((icon) => icon.innerHTML)"""
+        )
         assert empty == []
 
 

@@ -43,7 +43,7 @@ def of_three_runs(page: Page, data: bytes, recipe: dict[str, Any]) -> float:
     answer = page.evaluate(BESIDE, [base64.b64encode(data).decode(), recipe])
     assert (answer["type"], answer["size"]) == ("image/jpeg", [4000, 3000])
     print(f"export of 12 MP: {', '.join(f'{ms:.0f} ms' for ms in answer['times'])}")
-    return statistics.median(answer["times"])
+    return float(statistics.median(answer["times"]))
 
 
 @pytest.mark.parametrize("recipe", [{"filter": "albumen"}, {"filter": "carbro"}], ids=["grey", "colours"])
