@@ -65,17 +65,15 @@ async function rendition(photo, recipe, longest, engine) {
  * @param {boolean} always even in software
  */
 function byGpu(photo, recipe, size, colorSpace, always) {
-  if (typeof OffscreenCanvas === "undefined") return null;
+  if (typeof OffscreenCanvas === "undefined" || !(always || hasGpu())) return null;
   const canvas = new OffscreenCanvas(size.width, size.height);
   const gl = canvas.getContext("webgl2", {
     alpha: false,
     antialias: false,
     depth: false,
     preserveDrawingBuffer: true,
-    failIfMajorPerformanceCaveat: !always,
   });
-  if (!gl || (!always && inSoftware(gl))) return null;
-  const made = renderer(gl, photo, colorSpace);
+  const made = gl && renderer(gl, photo, colorSpace);
   if (!made || gl.drawingBufferWidth !== size.width || gl.drawingBufferHeight !== size.height) return null;
   made.render(recipe);
   const failed = gl.isContextLost() || gl.getError() !== gl.NO_ERROR;
@@ -83,10 +81,14 @@ function byGpu(photo, recipe, size, colorSpace, always) {
   return failed ? null : { canvas, gl };
 }
 
-/** @param {WebGL2RenderingContext} gl */
-function inSoftware(gl) {
+/** Whether WebGL is more than software: asked of one pixel, since the context of a whole photograph alone takes a tenth of a second there. */
+function hasGpu() {
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!gl) return false;
   const names = gl.getExtension("WEBGL_debug_renderer_info");
-  return /swiftshader|llvmpipe|basic render/i.test(String(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER)));
+  const name = String(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  gl.getExtension("WEBGL_lose_context")?.loseContext(); // a page has only so many
+  return !/swiftshader|llvmpipe|basic render/i.test(name);
 }
 
 /** @param {Size} size @returns {OffscreenCanvas} or an element, which is used alike */
