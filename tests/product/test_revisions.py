@@ -59,6 +59,10 @@ async def blobs_of(site: Site, photo_id: int) -> dict[str, bytes]:
     return {key.rpartition("/")[2]: await site.blobs.get(key) for key in keys}
 
 
+async def photos_stored(site: Site) -> set[str]:
+    return {info.key.split("/")[1] async for info in site.blobs.list("photos")}
+
+
 def color_of(data: bytes) -> tuple[int, ...]:
     pixel = Image.open(BytesIO(data)).convert("RGB").getpixel((5, 5))
     assert isinstance(pixel, tuple)
@@ -275,12 +279,77 @@ async def test_of_two_edits_at_once_one_wins_and_the_other_leaves_nothing(
     assert str(won[0].id) in stored
 
 
+@pytest.mark.parametrize("made_by", [CYANOTYPE, PLAIN])
+async def test_an_edit_that_is_sent_again_is_answered_as_the_first_time(
+    made_by: bytes, ann: Someone, web_site: Site, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revisions, "ABANDONED_MS", 0)
+    before = await photos_stored(web_site)
+    upload = actions.Upload(
+        "a.jpg", photo_file("red"), edited=photo_file("lime"), recipe=b'{"v":1,"exposure":5}'
+    )
+    post_id = await posted(ann, web_site, upload, actions.Upload("b.png", picture()))
+    photo = await photo_of(web_site, post_id)
+    edited = photo_file("blue", (200, 300))
+    first = await revise(ann, post_id, photo.id, edited, made_by)
+    again = await revise(ann, post_id, photo.id, edited, made_by)
+    assert (first.status, again.status) == (201, 201), again.text
+    assert again.json() == first.json()
+    while await sweep.once():
+        pass
+    later = await revise(ann, post_id, photo.id, edited, made_by)
+    assert later.json() == first.json()
+    shown, beside = await photo_of(web_site, post_id), await photo_of(web_site, post_id, 1)
+    assert await photos_stored(web_site) - before == {str(shown.id), str(beside.id)}
+
+
+async def test_an_edit_that_is_sent_again_while_the_first_runs_gets_the_same_answer(
+    ann: Someone, web_site: Site, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revisions, "ABANDONED_MS", 0)
+    before = await photos_stored(web_site)
+    post_id = await posted(ann, web_site, actions.Upload("a.png", picture()))
+    photo = await photo_of(web_site, post_id)
+    answers = await asyncio.gather(*(revise(ann, post_id, photo.id, photo_file("blue")) for _ in range(3)))
+    assert [each.status for each in answers] == [201] * 3
+    assert len({each.json()["photo"] for each in answers}) == 1
+    while await sweep.once():
+        pass
+    assert await photos_stored(web_site) - before == {str((await photo_of(web_site, post_id)).id)}
+
+
+@pytest.mark.parametrize(
+    ("color", "made_by"), [("lime", CYANOTYPE), ("blue", b'{"v":1,"exposure":5}'), ("blue", PLAIN)]
+)
+async def test_another_edit_of_a_photo_that_was_edited_meanwhile_is_refused(
+    color: str, made_by: bytes, ann: Someone, web_site: Site
+) -> None:
+    post_id = await posted(ann, web_site, actions.Upload("a.png", picture()))
+    photo = await photo_of(web_site, post_id)
+    assert (await revise(ann, post_id, photo.id, photo_file("blue"))).status == 201
+    after = await photo_of(web_site, post_id)
+    answer = await revise(ann, post_id, photo.id, photo_file(color), made_by)
+    assert (answer.status, answer.error_code) == (404, "photo_missing")
+    assert await photo_of(web_site, post_id) == after
+
+
+async def test_an_edit_that_is_sent_again_by_somebody_else_is_refused(
+    ann: Someone, bob: Someone, web_site: Site
+) -> None:
+    post_id = await posted(ann, web_site, actions.Upload("a.png", picture()))
+    photo = await photo_of(web_site, post_id)
+    assert (await revise(ann, post_id, photo.id, photo_file("blue"))).status == 201
+    assert (await revise(bob, post_id, photo.id, photo_file("blue"))).error_code == "not_yours"
+
+
 async def test_an_edit_that_fails_changes_nothing(
     ann: Someone, web_site: Site, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(revisions, "ABANDONED_MS", 0)
     post_id = await posted(ann, web_site, actions.Upload("a.png", picture()))
     photo = await photo_of(web_site, post_id)
+    while await sweep.once():  # what other edits have given up
+        pass
     before = {info.key async for info in web_site.blobs.list("photos")}
     answer = await revise(ann, post_id, photo.id, b"not a photo")
     assert answer.status == 422

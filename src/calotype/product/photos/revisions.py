@@ -4,9 +4,14 @@ What media addresses show never changes, so an edited photograph is a new one: i
 likes, comments and the post's place hang on the post. The original goes with it, byte for byte. In one transaction the post names
 the new photograph, the old one's blobs are given up, and the new one's are kept; before that, the outbox of the shard says, as with an
 upload, that they shall be removed.
+
+An edit may be sent again, by somebody whose connection broke before the answer came. The new photograph says which one it took the place
+of; so the same rendition by the same recipe, sent for that one, is answered with the photograph that there is.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 import msgspec
 from django.utils.translation import gettext as _
@@ -15,7 +20,7 @@ from calotype.infra.blobs import BlobKey, BlobMissing
 from calotype.infra.ids import shard_of
 from calotype.infra.imaging import Recipe, process
 from calotype.infra.imaging.types import MAX_VARIANT_SIDE
-from calotype.infra.tao import Writes
+from calotype.infra.tao import Graph, Writes
 from calotype.product.accounts.avatars import Blobs
 from calotype.product.accounts.types import AccountId
 from calotype.product.photos.actions import (
@@ -28,7 +33,8 @@ from calotype.product.photos.actions import (
     prefix,
     store,
 )
-from calotype.product.photos.queries import photo_in
+from calotype.product.photos.queries import PhotoMissing, photo_in
+from calotype.product.photos.recipe import read, written
 from calotype.product.photos.types import STORED, Photo, PhotoStored, Post, PostId
 from calotype.std.errors import Forbidden
 from calotype.web.site import Site
@@ -72,8 +78,39 @@ async def revise(
     site: Site, author: AccountId, post_id: PostId, photo_id: int, *, edited: bytes, recipe: bytes
 ) -> Photo:
     """Show a rendition in place of a photograph; with a recipe that changes nothing, its original again. Durable when it
-    returns the photograph as it is then. Raises what `original_of` and `store` raise, and `VersionConflict`.
+    returns the photograph as it is then; sent once more, it returns the same. Raises what `original_of` and `store` raise, and
+    `VersionConflict`.
     """
+    try:
+        return await _revised(site, author, post_id, photo_id, edited, recipe)
+    except (PhotoMissing, BlobMissing):
+        if (photo := await _already(site, author, post_id, photo_id, edited, recipe)) is None:
+            raise
+        return photo
+
+
+async def _already(
+    site: Site, author: AccountId, post_id: PostId, photo_id: int, edited: bytes, recipe: bytes
+) -> Photo | None:
+    """What the same edit made of a photograph when it came before. Read from the primary: a cache may not have it yet."""
+    post = await own_post(Graph(site.graph.shards), author, post_id)
+    photo = next((photo for photo in post.data.photos if photo.revises == photo_id), None)
+    if photo is None:
+        return None
+    asked = read(recipe)
+    if photo.recipe != ("" if asked.is_plain else written(asked)):
+        return None
+    return photo if asked.is_plain or await _has_rendition(site, photo.id, edited) else None
+
+
+async def _has_rendition(site: Site, photo_id: int, edited: bytes) -> bool:
+    name = f"{prefix(photo_id)}/edited-{hashlib.sha256(edited).hexdigest()}."
+    return any([info.key.startswith(name) async for info in site.blobs.list(prefix(photo_id))])
+
+
+async def _revised(
+    site: Site, author: AccountId, post_id: PostId, photo_id: int, edited: bytes, recipe: bytes
+) -> Photo:
     original = await site.blobs.get(await original_of(site, author, post_id, photo_id))
     shard = shard_of(author)
     (id_,) = await site.graph.shards.next_ids(shard, 1)
@@ -84,7 +121,7 @@ async def revise(
     def revised(post: Post) -> Post:
         photo_in(post, photo_id)  # another edit may have been faster
         photos = [
-            msgspec.structs.replace(made, alt=photo.alt) if photo.id == photo_id else photo
+            msgspec.structs.replace(made, alt=photo.alt, revises=photo_id) if photo.id == photo_id else photo
             for photo in post.photos
         ]
         return msgspec.structs.replace(post, photos=photos)

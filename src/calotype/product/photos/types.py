@@ -30,6 +30,8 @@ class Photo(msgspec.Struct, frozen=True, omit_defaults=True):
     """Each of `widths` is stored as AVIF too."""
     recipe: str = ""
     """What its author did to it, as `photos.recipe` writes it. Then what is shown is made of the edited rendition."""
+    revises: int = 0
+    """The photograph whose place it took when it was edited again (`revisions`): an edit that is sent twice is known by it."""
 
 
 @object_type(2, partition="media")

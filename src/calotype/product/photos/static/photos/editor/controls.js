@@ -6,6 +6,7 @@
 
 import { gettext } from "../../web/words.js";
 import { choice, element, iconButton, slider, tabs } from "./elements.js";
+import { FILTER_WORDS } from "./filter_words.js";
 import { FILTERS } from "./filters.js";
 import { mirrored, PLAIN, RANGES, rotated, shaped, upended } from "./recipe.js";
 import { render } from "./render_2d.js";
@@ -59,13 +60,12 @@ function cropping(photo, state) {
     (value) => once(state, (recipe) => shaped(recipe, photo, /** @type {Aspect} */ (value)))(),
   );
   const straighten = field(state, "straighten", gettext("Straighten"), { step: 0.5, unit: "°" });
-  // Lucide names these two after the axis, not after the way that things go.
   const turns = element(
     "div",
     { class: "turns" },
     iconButton("rotate-cw", gettext("Rotate"), once(state, (recipe) => rotated(recipe, photo)), "button"),
-    iconButton("flip-vertical-2", gettext("Mirror"), once(state, mirrored), "button"),
-    iconButton("flip-horizontal-2", gettext("Flip over"), once(state, upended), "button"),
+    iconButton("flip-horizontal", gettext("Mirror"), once(state, mirrored), "button"),
+    iconButton("flip-vertical", gettext("Flip over"), once(state, upended), "button"),
   );
   return {
     label: gettext("Crop"),
@@ -100,7 +100,7 @@ function lighting(state) {
 /** @param {ImageBitmap} photo @param {PredefinedColorSpace} colorSpace @param {State} state */
 function filtering(photo, colorSpace, state) {
   const samples = ["", ...FILTERS.map((filter) => filter.id)].map((filter) => ({ filter, canvas: sample() }));
-  const names = [gettext("None"), ...FILTERS.map((filter) => filter.name)];
+  const names = [gettext("None"), ...FILTERS.map((filter) => FILTER_WORDS[filter.id].name)];
   const filter = choice(
     gettext("Filter"),
     samples.map(({ filter: value, canvas }, at) => ({
@@ -111,16 +111,20 @@ function filtering(photo, colorSpace, state) {
     (value) => once(state, (recipe) => ({ ...recipe, filter: value }))(),
   );
   const strength = field(state, "strength", gettext("Strength"), { unit: "%" });
+  const does = element("p", { "aria-live": "polite" });
+  const chosen = element("div", { class: "filter-chosen" }, does, strength.row);
   paint(samples, photo, colorSpace);
   return {
     label: gettext("Filters"),
     icon: "aperture",
-    panel: element("div", { class: "panel" }, filter.row, strength.row),
+    panel: element("div", { class: "panel" }, filter.row, chosen),
     /** @param {Recipe} recipe */
     show(recipe) {
       filter.set(recipe.filter);
       strength.set(recipe.strength);
-      strength.row.hidden = !recipe.filter;
+      chosen.hidden = !recipe.filter;
+      const words = FILTER_WORDS[recipe.filter]?.does ?? "";
+      if (does.textContent !== words) does.textContent = words;
     },
   };
 }

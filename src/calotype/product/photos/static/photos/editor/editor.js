@@ -198,7 +198,7 @@ function saved(view, file, get, signal) {
       try {
         resolve({ recipe, blob: await exportedBeside(worker, file, recipe, signal) });
       } catch {
-        if (!signal.aborted) tell(view, gettext("The photo could not be made: this device may be short of memory. Try again."), true);
+        if (!signal.aborted) tell(view, gettext("The photo could not be made: this device may be short of memory. Close other tabs and programs, then try again."), true);
       } finally {
         set(false);
       }

@@ -16,19 +16,20 @@ import { renderer } from "./render_gl.js";
 const QUALITY = 0.92;
 
 /** The longest side of the second try: where the first failed, the device had not the memory. */
-const SMALLER = 4096;
+export const SMALLER = 4096;
 
 /**
  * @param {Blob} file the original
  * @param {Recipe} recipe
- * @param {Engine} [engine] the one to use; else whichever is there
+ * @param {{longest?: number | undefined, engine?: Engine | undefined}} [how] the longest side, if it is to be limited; the engine, if not whichever
+ *   is there
  * @returns {Promise<Blob>} with an ICC profile if its colours are Display P3
  * @throws {DOMException} for what this browser cannot decode, or has no memory for
  */
-export async function exported(file, recipe, engine) {
+export async function exported(file, recipe, { longest = Infinity, engine } = {}) {
   const photo = await decoded(file);
   try {
-    return await rendition(photo, recipe, Infinity, engine);
+    return await rendition(photo, recipe, longest, engine);
   } catch {
     return await rendition(photo, recipe, SMALLER, engine);
   } finally {
@@ -46,7 +47,10 @@ async function rendition(photo, recipe, longest, engine) {
   const size = outputSize(photo, recipe, longest);
   const colorSpace = colorSpaceOf(photo);
   const drawn = engine === "2d" ? null : byGpu(photo, recipe, size, colorSpace, engine === "gl");
-  if (drawn) return encoded(drawn);
+  if (drawn) {
+    const blob = await encoded(drawn.canvas);
+    if (!drawn.gl.isContextLost()) return blob;
+  }
   const canvas = blank(size);
   render(canvas, photo, recipe, colorSpace);
   return encoded(canvas);
@@ -61,28 +65,30 @@ async function rendition(photo, recipe, longest, engine) {
  * @param {boolean} always even in software
  */
 function byGpu(photo, recipe, size, colorSpace, always) {
-  if (typeof OffscreenCanvas === "undefined") return null;
+  if (typeof OffscreenCanvas === "undefined" || !(always || hasGpu())) return null;
   const canvas = new OffscreenCanvas(size.width, size.height);
   const gl = canvas.getContext("webgl2", {
     alpha: false,
     antialias: false,
     depth: false,
     preserveDrawingBuffer: true,
-    failIfMajorPerformanceCaveat: !always,
   });
-  if (!gl || (!always && inSoftware(gl))) return null;
-  const made = renderer(gl, photo, colorSpace);
+  const made = gl && renderer(gl, photo, colorSpace);
   if (!made || gl.drawingBufferWidth !== size.width || gl.drawingBufferHeight !== size.height) return null;
   made.render(recipe);
   const failed = gl.isContextLost() || gl.getError() !== gl.NO_ERROR;
   made.dispose();
-  return failed ? null : canvas;
+  return failed ? null : { canvas, gl };
 }
 
-/** @param {WebGL2RenderingContext} gl */
-function inSoftware(gl) {
+/** Whether WebGL is more than software: asked of one pixel, since the context of a whole photograph alone takes a tenth of a second there. */
+function hasGpu() {
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!gl) return false;
   const names = gl.getExtension("WEBGL_debug_renderer_info");
-  return /swiftshader|llvmpipe|basic render/i.test(String(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER)));
+  const name = String(gl.getParameter(names ? names.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  gl.getExtension("WEBGL_lose_context")?.loseContext(); // a page has only so many
+  return !/swiftshader|llvmpipe|basic render/i.test(name);
 }
 
 /** @param {Size} size @returns {OffscreenCanvas} or an element, which is used alike */

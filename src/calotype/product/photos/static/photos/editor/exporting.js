@@ -4,11 +4,15 @@
 
 // @ts-check
 
-import { exported } from "./export.js";
+import { exported, SMALLER } from "./export.js";
 
 /** @typedef {import("./recipe.js").Recipe} Recipe */
 
+/** What became of a worker: it did not start, or it ended without an answer. @typedef {"unstarted" | "died"} Lost */
+
 /**
+ * A worker that dies in the middle, as it does when a device runs out of memory, is tried once more with a smaller rendition, on a new
+ * worker. The page itself never tries what a worker has died of.
  * @param {string} worker its address; empty for none
  * @param {Blob} file
  * @param {Recipe} recipe
@@ -17,26 +21,35 @@ import { exported } from "./export.js";
  */
 export async function exportedBeside(worker, file, recipe, signal) {
   if (!worker || typeof OffscreenCanvas === "undefined") return exported(file, recipe);
-  return (await byWorker(worker, file, recipe, signal)) ?? exported(file, recipe);
+  for (const longest of [Infinity, SMALLER]) {
+    const made = await byWorker(worker, { file, recipe, longest }, signal);
+    if (made instanceof Blob) return made;
+    if (made === "unstarted") return exported(file, recipe);
+  }
+  throw new Error("the worker died twice");
 }
 
 /**
- * Null if the worker does not start or dies, as it does when a device runs out of memory.
  * @param {string} address
- * @param {Blob} file
- * @param {Recipe} recipe
+ * @param {{file: Blob, recipe: Recipe, longest: number}} job
  * @param {AbortSignal} signal
- * @returns {Promise<Blob | null>}
+ * @returns {Promise<Blob | Lost>}
  */
-function byWorker(address, file, recipe, signal) {
+function byWorker(address, job, signal) {
   return new Promise((resolve, reject) => {
     const worker = new Worker(address, { type: "module" });
+    /** @type {Lost} */
+    let lost = "unstarted";
     const end = (/** @type {() => void} */ how) => (worker.terminate(), how());
     signal.addEventListener("abort", () => end(() => reject(signal.reason)));
-    worker.addEventListener("error", () => end(() => resolve(null)));
-    worker.addEventListener("message", ({ data }) =>
-      end(() => (data.blob ? resolve(data.blob) : reject(new Error(data.error)))),
-    );
-    worker.postMessage({ file, recipe });
+    worker.addEventListener("error", () => end(() => resolve(lost)));
+    worker.addEventListener("message", ({ data }) => {
+      if (data.blob) return end(() => resolve(data.blob));
+      if (data.error) return end(() => reject(new Error(data.error)));
+      // Nobody says that a worker is gone, but it takes its lock with it.
+      lost = "died";
+      if (data.lock) void navigator.locks.request(data.lock, () => end(() => resolve(lost)));
+    });
+    worker.postMessage(job);
   });
 }
