@@ -358,26 +358,57 @@ def test_another_post_is_made_while_one_is_on_its_way(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/p/\d+/edit"))
 
 
+GIVE = """async ([kind, files]) => {
+    const data = new DataTransfer();
+    for (const [name, bytes] of files) {
+        const canvas = new OffscreenCanvas(30, 20);
+        canvas.getContext("2d").fillRect(0, 0, 30, 20);
+        data.items.add(new File([await canvas.convertToBlob(), new Uint8Array(bytes)], name, {type: "image/png"}));
+    }
+    const event = kind === "paste"
+        ? new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true})
+        : new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true});
+    document.querySelector("footer").dispatchEvent(event);
+}"""
+"""Drags or pastes files, `[name, how many bytes follow the picture]` each."""
+
+
 def test_photos_are_dropped_anywhere_and_pasted(page: Page) -> None:
     page.goto("/new/")
     expect(page.locator("form.live")).to_be_visible()
-    give = """async ([kind, name]) => {
-        const canvas = new OffscreenCanvas(30, 20);
-        canvas.getContext("2d").fillRect(0, 0, 30, 20);
-        const file = new File([await canvas.convertToBlob()], name, {type: "image/png"});
-        const data = new DataTransfer();
-        data.items.add(file);
-        const event = kind === "paste"
-            ? new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true})
-            : new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true});
-        document.querySelector("footer").dispatchEvent(event);
-    }"""
-    page.evaluate(give, ["dragenter", "dropped.png"])
+    page.evaluate(GIVE, ["dragenter", [["dropped.png", 0]]])
     expect(page.locator("body.dropping")).to_be_attached()
-    page.evaluate(give, ["drop", "dropped.png"])
+    page.evaluate(GIVE, ["drop", [["dropped.png", 0]]])
     expect(page.locator("body.dropping")).to_have_count(0)
-    page.evaluate(give, ["paste", "pasted.png"])
+    page.evaluate(GIVE, ["paste", [["pasted.png", 0]]])
     expect(page.locator(".upload.arrived .name")).to_have_text(["dropped.png", "pasted.png"])
+
+
+def test_what_is_given_first_stands_first_however_long_it_takes_to_keep(page: Page) -> None:
+    """Six gifts within one task; the first takes longer to be written than all others."""
+    page.route("**/uploads/", lambda route: route.abort())
+    page.goto("/new/")
+    expect(page.locator("form.live")).to_be_visible()
+    names = ["slow.png", "1.png", "2.png", "3.png", "4.png", "5.png", "6.png"]
+    sizes = {"slow.png": 40_000_000}
+    page.evaluate(
+        f"""async (gifts) => {{
+            const give = {GIVE};
+            const ready = [];
+            const dispatch = EventTarget.prototype.dispatchEvent;
+            EventTarget.prototype.dispatchEvent = function (event) {{ ready.push([this, event]); }};
+            for (const gift of gifts) await give(gift);
+            EventTarget.prototype.dispatchEvent = dispatch;
+            for (const [target, event] of ready) target.dispatchEvent(event);
+        }}""",
+        [["paste" if at % 2 else "drop", [[name, sizes.get(name, 0)]]] for at, name in enumerate(names)],
+    )
+    expect(page.locator(".upload .name")).to_have_text(names)
+    page.reload()
+    expect(page.locator(".upload .name")).to_have_text(names)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Discard").click()
+    expect(page.locator(".upload")).to_have_count(0)
 
 
 def test_heic_is_shown_as_soon_as_the_site_has_it(page: Page) -> None:

@@ -66,7 +66,9 @@ export async function edit(draft, item) {
   if (!made) return;
   tell({ type: "stop", draft: draft.id, item: item.id });
   await forget((await transfersOf(item)).filter((each) => each.id.endsWith("/edited")));
-  const plain = { ...item, edited: false, recipe: "" };
+  const now = await store.one("items", item.id); // Its words may be others by now.
+  if (!now) return;
+  const plain = { ...now, edited: false, recipe: "" };
   if (made.blob === file.blob) await store.put({ items: [plain] });
   else await keep(draft, { ...plain, edited: true, recipe: JSON.stringify(made.recipe) }, "edited", made.blob);
   tell({ type: "changed" });

@@ -53,15 +53,26 @@ let awaited = "";
 
 const SHOW_MS = 150;
 
-let refreshing = Promise.resolve();
+/** @type {Promise<unknown>} */
+let last = Promise.resolve();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let soon;
+
+/**
+ * Do it after what was begun before, however long that takes and however it ends: what is given first stands first.
+ * @param {() => Promise<void>} work
+ * @returns {Promise<void>}
+ */
+function inTurn(work) {
+  const done = last.then(work, work);
+  last = done;
+  return done;
+}
 
 function refresh() {
   clearTimeout(soon);
   soon = undefined;
-  refreshing = refreshing.then(show, show);
-  return refreshing;
+  return inTurn(show);
 }
 
 /** What was written here is kept first, and never replaced by what was kept before. */
@@ -140,7 +151,7 @@ function arrived(transfer) {
 function problem(news) {
   if (news.draft === awaited) awaited = "";
   toast(news.sentence, { error: true });
-  if (!rows.size && !caption.value) void renew().then(refresh);
+  if (!rows.size && !caption.value) void goOn();
 }
 
 /** @param {import("./queue.js").Posted} news */
@@ -149,7 +160,7 @@ function posted(news) {
   const mine = news.draft === draft.id;
   toast(ngettext("Your photo is posted.", "Your {n} photos are posted.", news.stored));
   for (const note of news.notes) toast(note, { error: true });
-  void (mine ? renew().then(refresh) : refresh());
+  void (mine ? goOn() : refresh());
 }
 
 let described = true;
@@ -170,23 +181,27 @@ async function renew() {
   caption.value = draft.caption;
 }
 
-// What people do.
+function goOn() {
+  return inTurn(async () => {
+    await renew();
+    await show();
+  });
+}
 
-let taking = Promise.resolve();
+// What people do.
 
 /** @param {File[]} chosen */
 async function take(chosen) {
-  const room = files - rows.size;
-  if (chosen.length > room) {
-    toast(ngettext("Only {n} more photo fits.", "Only {n} more photos fit.", Math.max(room, 0)), { error: true });
-  }
-  draft.caption = caption.value;
-  await store.put({ drafts: [draft] });
-  let last = Math.max(-1, ...[...rows.values()].map(({ item }) => item.place));
-  for (const file of chosen.slice(0, Math.max(room, 0))) await items.add(draft, file, ++last);
+  if (awaited === draft.id) awaited = ""; // That one is on its way: these are of another.
+  await show(); // What came before these is counted, wherever it came from.
+  const room = Math.max(files - rows.size, 0);
+  if (chosen.length > room) toast(ngettext("Only {n} more photo fits.", "Only {n} more photos fit.", room), { error: true });
+  if (!(await store.one("drafts", draft.id))) await store.put({ drafts: [draft] });
+  let end = Math.max(-1, ...[...rows.values()].map(({ item }) => item.place));
+  for (const file of chosen.slice(0, room)) await items.add(draft, file, ++end);
   await store.flag();
   tell({ type: "changed" });
-  say(ngettext("{n} photo added.", "{n} photos added.", Math.min(chosen.length, Math.max(room, 0))));
+  say(ngettext("{n} photo added.", "{n} photos added.", Math.min(chosen.length, room)));
 }
 
 list.addEventListener("click", (event) => {
@@ -216,7 +231,7 @@ reorderable(list, () => {
     place(shown, at, order.length, perPost);
   });
   const placed = order.flatMap((shown) => (shown ? [shown.item] : []));
-  void store.put({ items: placed }).then(() => tell({ type: "changed" }));
+  void Promise.all(placed.map(({ id, place: at }) => store.change("items", id, { place: at }))).then(() => tell({ type: "changed" }));
 });
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -249,8 +264,13 @@ form.addEventListener("submit", (event) => {
 
 async function submit() {
   await ready;
-  await taking;
+  await inTurn(handOver);
   await refresh();
+  if (form.hidden) outgoing.focus();
+}
+
+async function handOver() {
+  await show();
   if (!rows.size) {
     toast(gettext("Choose at least one photo."), { error: true });
     return chooser.focus();
@@ -262,19 +282,19 @@ async function submit() {
   awaited = draft.id;
   await store.change("drafts", draft.id, { submitted: true });
   tell({ type: "changed" });
-  await refresh();
-  if (form.hidden) outgoing.focus();
 }
 
 outgoing.querySelector("[data-another]")?.addEventListener("click", () => {
   awaited = "";
-  void renew().then(refresh).then(() => chooser.focus());
+  void goOn().then(() => chooser.focus());
 });
 
 within("discard").addEventListener("click", async () => {
   if (!confirm(gettext("Discard these photos and words?"))) return;
-  await items.discard(draft);
-  await renew();
+  await inTurn(async () => {
+    await items.discard(draft);
+    await renew();
+  });
   tell({ type: "changed" });
 });
 
@@ -291,7 +311,7 @@ async function begin() {
   const written = caption.value; // Before this module was there, or with a form that was refused.
   await renew();
   if (written) caption.value = written;
-  const add = (/** @type {File[]} */ chosen) => (taking = refreshing = refreshing.then(() => take(chosen)));
+  const add = (/** @type {File[]} */ chosen) => inTurn(() => take(chosen));
   intake(form, add);
   if (new URLSearchParams(location.search).has("shared")) {
     history.replaceState(null, "", location.pathname);
