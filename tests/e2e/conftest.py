@@ -53,11 +53,11 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def log_in(page: Page) -> None:
-    """As Jan of the demo, through the form."""
+def log_in(page: Page, username: str = "jan", password: str = "contemplative") -> None:
+    """Through the form; without a name as Jan of the demo."""
     page.goto("/log-in/")
-    page.get_by_label("User name or e-mail").fill("jan")
-    page.get_by_label("Password").fill("contemplative")
+    page.get_by_label("User name or e-mail").fill(username)
+    page.get_by_label("Password").fill(password)
     page.get_by_role("button", name=re.compile("log in", re.I)).click()
     expect(page).to_have_url(re.compile(r":\d+/$"))
 
@@ -184,7 +184,7 @@ def new_browser(chromium: Browser, site: RunningSite, session_of: SessionOf) -> 
     assert [text for text in problems if not any(part in text for part in FAULTS)] == []
 
 
-NewContext = Callable[[StorageState | None], BrowserContext]
+NewContext = Callable[..., BrowserContext]
 
 
 @pytest.fixture
@@ -192,9 +192,9 @@ def new_context(chromium: Browser, site: RunningSite) -> Iterator[NewContext]:
     """A browser of its own, with its own service worker. Requests that fail are what these tests are about."""
     contexts: list[BrowserContext] = []
 
-    def make(state: StorageState | None) -> BrowserContext:
+    def make(state: StorageState | None, url: str = site.url) -> BrowserContext:
         context = chromium.new_context(
-            base_url=site.url, storage_state=state, viewport={"width": 390, "height": 800}
+            base_url=url, storage_state=state, viewport={"width": 390, "height": 800}
         )
         context.set_default_timeout(20_000)
         contexts.append(context)

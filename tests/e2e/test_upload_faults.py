@@ -8,9 +8,9 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import FilePayload, Page, Route, expect
+from playwright.sync_api import FilePayload, Page, Route, StorageState, expect
 
-from tests.e2e.conftest import NewBrowser
+from tests.e2e.conftest import PASSWORD, UPLOADER, NewBrowser, SessionOf, log_in
 from tests.e2e.test_accessibility import violations
 from tests.e2e.uploading import CHUNKS, choose, large, photo, share
 from tests.running_site import RunningSite
@@ -140,19 +140,119 @@ def test_two_tabs_show_one_draft_and_one_of_them_uploads(new_browser: NewBrowser
     expect(second.get_by_text("Of two tabs").first).to_be_visible()
 
 
-def test_without_room_for_a_draft_it_says_so_and_goes_on(new_browser: NewBrowser) -> None:
+def test_without_room_for_a_draft_it_says_so_and_goes_on(new_browser: NewBrowser, site: RunningSite) -> None:
+    """The browser's own quota is used up; so QuotaExceededError is its own too."""
     context = new_browser()
-    context.add_init_script("""
-        const put = IDBObjectStore.prototype.put;
-        IDBObjectStore.prototype.put = function (value) {
-            if (this.name === "files") throw new DOMException("full", "QuotaExceededError");
-            return put.call(this, value);
-        };
-    """)
     page = context.new_page()
-    choose(page, photo("one.jpg"))
+    page.goto("/new/")
+    quota = {"origin": site.url, "quotaSize": 1_000_000}
+    context.new_cdp_session(page).send("Storage.overrideQuotaForOrigin", quota)
+    choose(page, large("large.png"), photo("small.jpg"))
     expect(page.get_by_text("no room left to keep your draft")).to_be_visible()
-    expect(page.locator(".upload.arrived")).to_have_count(1)
-    page.get_by_label("What it shows").fill("teal")
+    expect(page.locator(".upload .name")).to_have_text(["large.png", "small.jpg"])
+    expect(page.locator(".upload.arrived")).to_have_count(2)
+    for at, words in enumerate(("noise", "teal")):
+        page.get_by_label("What it shows").nth(at).fill(words)
     share(page)
     expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+
+
+def lost_after_the_first_chunk(page: Page, words: str = "Of one evening") -> None:
+    """A large file of a draft with words is under way, and nothing comes through any longer."""
+    sent: list[str] = []
+
+    def once(route: Route) -> None:
+        if sent and route.request.method == "PATCH":
+            return route.abort()
+        sent.append(route.request.method)
+        return route.continue_()
+
+    page.route(CHUNKS, once)
+    choose(page, large("large.png"))
+    page.get_by_label("Caption").fill(words)
+    page.get_by_label("What it shows").fill("noise")
+    expect(page.locator(".upload [data-status]")).to_contain_text("Waiting for the network")
+
+
+def test_a_session_ends_in_the_middle_of_an_upload_and_a_new_one_goes_on(new_browser: NewBrowser) -> None:
+    context = new_browser()
+    page = context.new_page()
+    offsets: list[int] = []
+    lost_after_the_first_chunk(page)
+    context.clear_cookies()
+    page.unroute(CHUNKS)
+    context.on(
+        "request",
+        lambda request: (
+            offsets.append(int(request.headers["upload-offset"])) if request.method == "PATCH" else None
+        ),
+    )
+    told = page.get_by_role("alert").filter(has_text="You have been signed out")
+    expect(told).to_be_visible(timeout=30_000)
+    assert violations(page) == []
+    page.evaluate(
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )  # looked at again, and still signed out
+    page.wait_for_timeout(500)
+    expect(told).to_have_count(1)
+    expect(page.get_by_label("Caption")).to_have_value("Of one evening")
+    with context.expect_page() as opened:
+        told.get_by_role("button", name="Log in in a new tab").click()
+    tab = opened.value
+    log_in(tab, UPLOADER, PASSWORD)
+    expect(page.locator(".upload.arrived")).to_have_count(1, timeout=30_000)
+    assert 0 not in offsets, "what was stored is not sent again"
+    expect(told).to_have_count(0)
+    share(page)  # with the token of the session before
+    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    expect(page.get_by_text("Of one evening").first).to_be_visible()
+    expect(page.get_by_alt_text("noise").first).to_be_attached()
+
+
+def test_a_post_that_is_on_its_way_when_its_session_ends_waits_for_the_next(new_browser: NewBrowser) -> None:
+    context = new_browser()
+    page = context.new_page()
+    lost_after_the_first_chunk(page, "It came later")
+    share(page)
+    expect(page.get_by_role("heading", name="Your post is on its way")).to_be_visible()
+    context.clear_cookies()
+    page.unroute(CHUNKS)
+    expect(page.get_by_role("alert").filter(has_text="You have been signed out")).to_be_visible(
+        timeout=30_000
+    )
+    page.goto("/new/")
+    page.get_by_role("link", name="Log in").click()
+    page.get_by_label("User name or e-mail").fill(UPLOADER)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name=re.compile("log in", re.I)).click()
+    expect(page).to_have_url(re.compile(r"/new/$"))
+    expect(page.get_by_text("Your photo is posted.")).to_be_visible(timeout=30_000)
+    page.goto(f"/@{UPLOADER}/")
+    page.locator(".grid a").first.click()
+    expect(page.get_by_text("It came later").first).to_be_visible()
+
+
+def test_a_draft_is_never_sent_as_somebody_else(
+    new_browser: NewBrowser, session_of: SessionOf, session_of_jan: StorageState
+) -> None:
+    context = new_browser()
+    page = context.new_page()
+    lost_after_the_first_chunk(page)
+    taken: list[str] = []
+    context.clear_cookies()
+    context.add_cookies(session_of_jan["cookies"])  # type: ignore[arg-type]  # what it has given
+    page.on(
+        "response",
+        lambda answer: taken.append(answer.url) if "/uploads/" in answer.url and answer.ok else None,
+    )
+    page.unroute(CHUNKS)
+    expect(page.get_by_role("alert").filter(has_text="You have been signed out")).to_be_visible(
+        timeout=30_000
+    )
+    assert taken == []
+    context.clear_cookies()
+    context.add_cookies(session_of(UPLOADER)["cookies"])  # type: ignore[arg-type]  # what it has given
+    page.evaluate(
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )  # as whoever comes back to this tab
+    expect(page.locator(".upload.arrived")).to_have_count(1, timeout=30_000)

@@ -84,6 +84,42 @@ def test_a_photo_is_removed_while_it_is_on_its_way(page: Page) -> None:
     page.unroute(CHUNKS)
 
 
+def test_a_removed_photo_is_had_back_by_its_note_and_by_keys(page: Page) -> None:
+    names = page.locator(".upload .name")
+    choose(page, photo("1.jpg"), photo("2.jpg"), photo("3.jpg"))
+    expect(page.locator(".upload.arrived")).to_have_count(3)
+    page.get_by_label("What it shows").nth(1).fill("the second")
+    page.get_by_role("button", name="Remove photo 2, 2.jpg").press("Enter")
+    expect(names).to_have_text(["1.jpg", "3.jpg"])
+    note = page.get_by_role("status").filter(has_text="2.jpg is removed.")
+    assert violations(page) == []
+    note.get_by_role("button", name="Undo").press("Enter")
+    expect(names).to_have_text(["1.jpg", "2.jpg", "3.jpg"])
+    expect(page.get_by_role("button", name="Remove photo 2, 2.jpg")).to_be_focused()
+    expect(page.locator("[data-say][aria-live]")).to_have_text("2.jpg is back.")
+    expect(note).to_have_count(0)
+    for name in ("Remove photo 3, 3.jpg", "Remove photo 1, 1.jpg"):
+        page.get_by_role("button", name=name).press("Enter")
+    expect(names).to_have_text(["2.jpg"])
+    page.get_by_label("Caption").press_sequentially("Three")
+    page.get_by_label("Caption").press("Control+z")  # undoes what was typed
+    expect(names).to_have_text(["2.jpg"])
+    page.get_by_role("button", name="Remove photo 1, 2.jpg").press("Control+z")
+    expect(names).to_have_text(["1.jpg", "2.jpg"])
+    page.get_by_role("button", name="Remove photo 1, 1.jpg").press("Control+z")
+    expect(names).to_have_text(["1.jpg", "2.jpg", "3.jpg"])
+    expect(page.locator(".upload.arrived")).to_have_count(3)
+    page.reload()
+    expect(names).to_have_text(["1.jpg", "2.jpg", "3.jpg"])
+    expect(page.get_by_label("What it shows").nth(1)).to_have_value("the second")
+    for at, words in ((0, "the first"), (2, "the third")):
+        page.get_by_label("What it shows").nth(at).fill(words)
+    share(page)
+    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    shown = page.locator(".photo img[alt^=the]").evaluate_all("all => all.map(each => each.alt)")
+    assert shown == ["the first", "the second", "the third"]
+
+
 def test_a_submitted_post_goes_on_while_one_browses(new_browser: NewBrowser) -> None:
     context = new_browser(390)
     page = context.new_page()

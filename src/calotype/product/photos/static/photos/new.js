@@ -10,10 +10,12 @@ import { gettext, ngettext } from "../web/words.js";
 import * as store from "./drafts.js";
 import { intake } from "./intake.js";
 import * as items from "./items.js";
+import "./problem.js";
 import { listen, start, tell } from "./queue.js";
 import { reorderable } from "./reorder.js";
 import { altOf, newRow, picture, place, progress, renewed } from "./row.js";
 import { takeShared } from "./shared.js";
+import { forgetRemoved, offerUndo, undoByKey } from "./undo.js";
 
 /**
  * @typedef {import("./drafts.js").Draft} Draft
@@ -150,7 +152,6 @@ function arrived(transfer) {
 /** @param {import("./queue.js").Problem} news */
 function problem(news) {
   if (news.draft === awaited) awaited = "";
-  toast(news.sentence, { error: true });
   if (!rows.size && !caption.value) void goOn();
 }
 
@@ -214,14 +215,36 @@ list.addEventListener("click", (event) => {
 });
 
 /** @param {Shown} shown */
-async function remove({ row, item }) {
+function remove({ row }) {
   const next = row.nextElementSibling ?? row.previousElementSibling;
-  await items.remove(item);
-  await refresh();
-  const focus = next?.querySelector("[data-remove]") ?? chooser;
-  if (focus instanceof HTMLElement) focus.focus();
-  say(gettext("{name} is removed.", { name: item.name }));
+  return inTurn(async () => {
+    await write();
+    const item = rows.get(row.dataset["id"] ?? "")?.item;
+    if (!item) return; // Removed already.
+    const removed = await items.remove(item, Array.from(list.children).indexOf(row));
+    await show();
+    const focus = next?.querySelector("[data-remove]") ?? chooser;
+    if (focus instanceof HTMLElement) focus.focus();
+    offerUndo(removed, restore);
+  });
 }
+
+/** @param {import("./items.js").Removed} removed */
+function restore(removed) {
+  return inTurn(async () => {
+    await show();
+    if (removed.item.draft !== draft.id) return; // Another tab has posted the others.
+    if (rows.size >= files) return void toast(ngettext("Only {n} more photo fits.", "Only {n} more photos fit.", 0), { error: true });
+    await items.restore(draft, removed);
+    await show();
+    const { id, name } = removed.item;
+    const focus = rows.get(id)?.row.querySelector("[data-remove]");
+    if (focus instanceof HTMLElement) focus.focus();
+    say(gettext("{name} is back.", { name }));
+  });
+}
+
+undoByKey(restore);
 
 reorderable(list, () => {
   const order = Array.from(list.children, (row) => rows.get(row instanceof HTMLElement ? row.dataset["id"] ?? "" : ""));
@@ -277,10 +300,11 @@ async function handOver() {
   }
   await write();
   const good = [...rows.values()].filter(({ row }) => !row.matches(".refused"));
-  if (!good.length) return toast(gettext("None of these photos can be posted."), { error: true });
+  if (!good.length) return void toast(gettext("None of these photos can be posted."), { error: true });
   described = good.every(({ item }) => item.alt.trim() !== "");
   awaited = draft.id;
   await store.change("drafts", draft.id, { submitted: true });
+  forgetRemoved();
   tell({ type: "changed" });
 }
 
@@ -293,14 +317,12 @@ within("discard").addEventListener("click", async () => {
   if (!confirm(gettext("Discard these photos and words?"))) return;
   await inTurn(async () => {
     await items.discard(draft);
+    forgetRemoved();
     await renew();
   });
   tell({ type: "changed" });
 });
 
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") tell({ type: "again" });
-});
 window.addEventListener("beforeunload", (event) => {
   if (store.onlyHere()) event.preventDefault();
 });
