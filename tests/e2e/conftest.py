@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from calotype.cli import test_engines
+from tests.e2e.offline import wait_until_kept
 from tests.running_site import RunningSite, running_site
 from tests.site import root
 
@@ -25,6 +26,7 @@ FLAGS = [
 ]
 
 WIDTHS = {"phone": 390, "desktop": 1280}
+PASSWORD = "long enough to be one"
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +53,22 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def log_in(page: Page) -> None:
-    """As Jan of the demo, through the form."""
+def log_in(page: Page, username: str = "jan", password: str = "contemplative") -> None:
+    """Through the form; without a name as Jan of the demo."""
     page.goto("/log-in/")
-    page.get_by_label("User name or e-mail").fill("jan")
-    page.get_by_label("Password").fill("contemplative")
+    page.get_by_label("User name or e-mail").fill(username)
+    page.get_by_label("Password").fill(password)
     page.get_by_role("button", name=re.compile("log in", re.I)).click()
     expect(page).to_have_url(re.compile(r":\d+/$"))
+
+
+def sign_up(page: Page, username: str) -> None:
+    page.goto("/sign-up/")
+    page.get_by_label("User name").fill(username)
+    page.get_by_label("E-mail").fill(f"{username}@mail.example")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name=re.compile("create|sign up", re.I)).click()
+    expect(page).to_have_url(re.compile("/people/"))
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +88,22 @@ def session_of_jan(chromium: Browser, site: RunningSite, sessions: dict[str, Sto
     return sessions["jan"]
 
 
+@pytest.fixture(scope="module")
+def session_of(chromium: Browser, site: RunningSite, sessions: dict[str, StorageState]) -> SessionOf:
+    """Of somebody who has signed up for the tests: what they do is in nobody else's way."""
+
+    def of(username: str) -> StorageState:
+        if username not in sessions:
+            context = chromium.new_context(base_url=site.url, service_workers="block")
+            sign_up(context.new_page(), username)
+            sessions[username] = context.storage_state()
+            context.close()
+        return sessions[username]
+
+    return of
+
+
+SessionOf = Callable[[str], StorageState]
 OpenPage = Callable[..., Page]
 
 
@@ -118,3 +145,76 @@ def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureReque
     for context in contexts:
         context.close()
     assert [text for text in problems if not any(part in text for part in expected)] == []
+
+
+UPLOADER = "uploader"
+FAULTS = ("status of 4", "status of 5", "net::ERR_")
+"""Chromium logs what a fault looks like; anything else on the console is one of ours."""
+
+NewBrowser = Callable[..., BrowserContext]
+
+
+@pytest.fixture
+def new_browser(chromium: Browser, site: RunningSite, session_of: SessionOf) -> Iterator[NewBrowser]:
+    """Of somebody who makes posts; `make` opens one at a width, perhaps with touch, in a theme. Faults are what some tests are about."""
+    contexts: list[BrowserContext] = []
+    problems: list[str] = []
+
+    def watched(page: Page) -> None:
+        page.set_default_timeout(15_000)
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+
+    def make(width: int = 1280, *, touch: bool = False, theme: str = "light") -> BrowserContext:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if theme == "dark" else "light",
+            has_touch=touch,
+            is_mobile=touch,
+            base_url=site.url,
+            storage_state=session_of(UPLOADER),
+        )
+        contexts.append(context)
+        context.on("page", watched)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [text for text in problems if not any(part in text for part in FAULTS)] == []
+
+
+NewContext = Callable[..., BrowserContext]
+
+
+@pytest.fixture
+def new_context(chromium: Browser, site: RunningSite) -> Iterator[NewContext]:
+    """A browser of its own, with its own service worker. Requests that fail are what these tests are about."""
+    contexts: list[BrowserContext] = []
+
+    def make(state: StorageState | None, url: str = site.url) -> BrowserContext:
+        context = chromium.new_context(
+            base_url=url, storage_state=state, viewport={"width": 390, "height": 800}
+        )
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def jans(new_context: NewContext, session_of_jan: StorageState) -> Page:
+    """Jan's feed, kept by the worker."""
+    page = new_context(session_of_jan).new_page()
+    page.goto("/")
+    wait_until_kept(page, "/")
+    return page
+
+
+@pytest.fixture
+def two_people(session_of: SessionOf) -> tuple[StorageState, StorageState]:
+    """Two who have just signed up: `away1` and `away2`."""
+    return session_of("away1"), session_of("away2")

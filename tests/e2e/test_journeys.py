@@ -14,12 +14,12 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from calotype.config.site import read
 from tests.e2e.conftest import WIDTHS, OpenPage, log_in
+from tests.e2e.conftest import sign_up as sign_up_as
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 _numbers = count(1)
-PASSWORD = "long enough to be one"
 
 
 def file(name: str, color: str, size: tuple[int, int] = (900, 600)) -> FilePayload:
@@ -30,12 +30,7 @@ def file(name: str, color: str, size: tuple[int, int] = (900, 600)) -> FilePaylo
 
 def sign_up(page: Page) -> str:
     username = f"visitor{next(_numbers)}"
-    page.goto("/sign-up/")
-    page.get_by_label("User name").fill(username)
-    page.get_by_label("E-mail").fill(f"{username}@mail.example")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name=re.compile("create|sign up", re.I)).click()
-    expect(page).to_have_url(re.compile("/people/"))
+    sign_up_as(page, username)
     return username
 
 

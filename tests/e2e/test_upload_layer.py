@@ -1,124 +1,22 @@
-"""Making a post in a browser: whatever happens to the network, the server, the page or a file, no photo is lost and none is
-posted twice."""
+"""Making a post in a browser: photos are given, ordered, described, edited, removed and posted, by mouse, finger and keys."""
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-from collections.abc import Callable, Iterator
-from io import BytesIO
-from random import Random
 
 import pytest
-from PIL import Image
-from pillow_heif import from_pillow
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    FilePayload,
-    Page,
-    Route,
-    StorageState,
-    expect,
-)
+from playwright.sync_api import Page, Route, expect
 
-from tests.e2e.conftest import WIDTHS
+from tests.e2e.conftest import WIDTHS, NewBrowser
 from tests.e2e.test_accessibility import violations
-from tests.e2e.test_journeys import sign_up
-from tests.running_site import RunningSite
+from tests.e2e.uploading import CHUNKS, choose, heic, photo, rows, share
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-EXPECTED = ("status of 4", "status of 5", "net::ERR_")
-"""Chromium logs what a fault looks like; anything else on the console is one of ours."""
-
-CHUNKS = re.compile(r"/uploads/\d+/$")
-
-
-def photo(name: str, color: str = "teal", size: tuple[int, int] = (900, 600)) -> FilePayload:
-    out = BytesIO()
-    Image.new("RGB", size, color).save(out, "JPEG")
-    return FilePayload(name=name, mimeType="image/jpeg", buffer=out.getvalue())
-
-
-def large(name: str, side: int = 1_500) -> FilePayload:
-    """Several megabytes: more than one chunk."""
-    out = BytesIO()
-    Image.frombytes("RGB", (side, side), Random(side).randbytes(side * side * 3)).save(out, "PNG")
-    return FilePayload(name=name, mimeType="image/png", buffer=out.getvalue())
-
-
-def heic(name: str) -> FilePayload:
-    out = BytesIO()
-    from_pillow(Image.new("RGB", (400, 300), "orchid")).save(out, format="HEIF")
-    return FilePayload(name=name, mimeType="image/heic", buffer=out.getvalue())
-
-
-@pytest.fixture(scope="module")
-def session(chromium: Browser, site: RunningSite) -> StorageState:
-    """Of somebody who has just signed up: what they post is in nobody else's way."""
-    context = chromium.new_context(base_url=site.url)
-    sign_up(context.new_page())
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-NewBrowser = Callable[..., BrowserContext]
-
-
-@pytest.fixture
-def new_browser(chromium: Browser, site: RunningSite, session: StorageState) -> Iterator[NewBrowser]:
-    contexts: list[BrowserContext] = []
-    problems: list[str] = []
-
-    def watched(page: Page) -> None:
-        page.set_default_timeout(15_000)
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-
-    def make(width: int = 1280, *, touch: bool = False, theme: str = "light") -> BrowserContext:
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if theme == "dark" else "light",
-            has_touch=touch,
-            is_mobile=touch,
-            base_url=site.url,
-            storage_state=session,
-        )
-        contexts.append(context)
-        context.on("page", watched)
-        return context
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert [text for text in problems if not any(part in text for part in EXPECTED)] == []
 
 
 @pytest.fixture
 def page(new_browser: NewBrowser) -> Page:
     return new_browser().new_page()
-
-
-def choose(page: Page, *files: FilePayload) -> None:
-    """On the page of a new post."""
-    if not page.url.endswith("/new/"):
-        page.goto("/new/")
-    page.locator("#id_photos").set_input_files(list(files))
-
-
-def rows(page: Page) -> list[str]:
-    return page.locator(".upload .name").all_inner_texts()
-
-
-def share(page: Page) -> None:
-    page.get_by_role("button", name=re.compile("^Share")).click()
-
-
-def status(page: Page, name: str) -> str:
-    return page.locator(".upload", has_text=name).locator("[data-status]").inner_text()
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
@@ -167,95 +65,6 @@ def test_a_row_is_dragged_by_its_grip(page: Page) -> None:
     expect(page.locator(".upload .name")).to_have_text(["2.jpg", "3.jpg", "1.jpg"])
 
 
-def test_a_draft_survives_a_reload_with_its_files_words_and_order(page: Page) -> None:
-    page.route(CHUNKS, lambda route: route.abort())
-    choose(page, photo("one.jpg"), photo("two.jpg", "tomato"))
-    page.get_by_label("Caption").fill("Not yet")
-    page.locator(".upload", has_text="two.jpg").get_by_label("What it shows").fill("tomato red")
-    page.get_by_role("button", name="Move photo 2 up").click()
-    expect(page.locator(".upload [data-status]").first).to_contain_text("Waiting for the network")
-    page.wait_for_timeout(400)
-    page.unroute(CHUNKS)
-    page.reload()
-    expect(page.locator(".upload .name")).to_have_text(["two.jpg", "one.jpg"])
-    expect(page.get_by_label("Caption")).to_have_value("Not yet")
-    expect(page.get_by_label("What it shows").first).to_have_value("tomato red")
-    expect(page.locator(".upload.arrived")).to_have_count(2)
-    share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/edit/\?new"))
-
-
-def test_the_network_goes_in_the_middle_of_forty_uploads_and_comes_back(new_browser: NewBrowser) -> None:
-    context = new_browser()
-    page = context.new_page()
-    choose(page, *(photo(f"{n:02}.jpg", f"hsl({n * 9}, 60%, 50%)", (1200, 800)) for n in range(40)))
-    expect(page.locator(".upload")).to_have_count(40)
-    expect(page.locator(".upload.arrived").nth(4)).to_be_attached()
-    context.set_offline(True)
-    expect(page.locator(".upload [data-status]", has_text="Waiting for the network").first).to_be_attached()
-    assert page.locator(".upload.arrived").count() < 40
-    share(page)
-    expect(page.get_by_role("heading", name="Your post is on its way")).to_be_visible()
-    context.set_offline(False)
-    expect(page).to_have_url(re.compile(r":\d+/$"), timeout=60_000)
-    page.goto("/new/")
-    expect(page.locator(".upload")).to_have_count(0)
-
-
-def test_the_server_restarts_between_chunks(page: Page, site: RunningSite) -> None:
-    sent: list[str] = []
-
-    def slowly(route: Route) -> None:
-        if route.request.method == "PATCH":
-            sent.append(route.request.headers["upload-offset"])
-            if len(sent) == 2:
-                os.kill(site.pid("web"), signal.SIGKILL)
-        route.continue_()
-
-    page.route(CHUNKS, slowly)
-    choose(page, large("large.png"))
-    expect(page.locator(".upload.arrived")).to_have_count(1, timeout=60_000)
-    site.wait_until_healthy()
-    assert sent.count("0") == 1, "what was stored is not sent again"
-    share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/"), timeout=30_000)
-
-
-def test_the_answer_to_a_chunk_is_lost(page: Page) -> None:
-    offsets: list[int] = []
-
-    def once(route: Route) -> None:
-        chunk = route.request.method == "PATCH"
-        if chunk:
-            offsets.append(int(route.request.headers["upload-offset"]))
-        if chunk and offsets == [0]:
-            assert route.fetch().status == 204
-            route.abort("connectionreset")
-        else:
-            route.continue_()
-
-    page.route(CHUNKS, once)
-    choose(page, large("large.png"))
-    expect(page.locator(".upload.arrived")).to_have_count(1, timeout=30_000)
-    assert offsets == sorted(set(offsets)), "the stored chunk is not sent again"
-
-
-def test_a_corrupt_file_among_good_ones_is_named_and_the_others_are_posted(page: Page) -> None:
-    whole = large("whole.png", 400)
-    broken = FilePayload(name="broken.png", mimeType="image/png", buffer=whole["buffer"][:200_000])
-    choose(page, photo("one.jpg"), broken, photo("two.jpg"))
-    expect(page.locator(".upload.arrived")).to_have_count(2)
-    row = page.locator(".upload.refused")
-    expect(row.locator("[data-status]")).to_contain_text("cut short")
-    expect(row.get_by_role("button", name="Try photo 2 again")).to_be_visible()
-    assert violations(page) == []
-    row.get_by_role("button", name="Try photo 2 again").click()
-    expect(row.locator("[data-status]")).to_contain_text("cut short")
-    page.get_by_role("button", name="Share 2 photos").click()
-    expect(page).to_have_url(re.compile(r"/p/\d+/edit/\?new"))
-    expect(page.locator("textarea[name=alt]")).to_have_count(2)
-
-
 def test_a_photo_is_removed_while_it_is_on_its_way(page: Page) -> None:
     ended: list[str] = []
     page.on("request", lambda request: ended.append(request.url) if request.method == "DELETE" else None)
@@ -275,50 +84,40 @@ def test_a_photo_is_removed_while_it_is_on_its_way(page: Page) -> None:
     page.unroute(CHUNKS)
 
 
-def test_two_tabs_show_one_draft_and_one_of_them_uploads(new_browser: NewBrowser) -> None:
-    context = new_browser()
-    first, second = context.new_page(), context.new_page()
-    sent: dict[str, int] = {"first": 0, "second": 0}
-
-    def counting(name: str) -> Callable[[Route], None]:
-        def handler(route: Route) -> None:
-            sent[name] += route.request.method == "PATCH"
-            route.continue_()
-
-        return handler
-
-    first.route(CHUNKS, counting("first"))
-    second.route(CHUNKS, counting("second"))
-    second.goto("/new/")
-    choose(first, photo("one.jpg"), photo("two.jpg"), photo("three.jpg"))
-    expect(second.locator(".upload.arrived")).to_have_count(3)
-    assert sorted(sent.values()) == [0, 3]
-    second.locator("#id_photos").set_input_files([photo("four.jpg")])
-    expect(first.locator(".upload.arrived")).to_have_count(4)
-    second.get_by_label("Caption").fill("Of two tabs")
-    share(second)
-    expect(second).to_have_url(re.compile(r"/p/\d+/edit"))
-    expect(first.locator(".upload")).to_have_count(0)
-    second.goto(second.url.partition("edit/")[0])
-    expect(second.get_by_text("Of two tabs").first).to_be_visible()
-
-
-def test_without_room_for_a_draft_it_says_so_and_goes_on(new_browser: NewBrowser) -> None:
-    context = new_browser()
-    context.add_init_script("""
-        const put = IDBObjectStore.prototype.put;
-        IDBObjectStore.prototype.put = function (value) {
-            if (this.name === "files") throw new DOMException("full", "QuotaExceededError");
-            return put.call(this, value);
-        };
-    """)
-    page = context.new_page()
-    choose(page, photo("one.jpg"))
-    expect(page.get_by_text("no room left to keep your draft")).to_be_visible()
-    expect(page.locator(".upload.arrived")).to_have_count(1)
-    page.get_by_label("What it shows").fill("teal")
+def test_a_removed_photo_is_had_back_by_its_note_and_by_keys(page: Page) -> None:
+    names = page.locator(".upload .name")
+    choose(page, photo("1.jpg"), photo("2.jpg"), photo("3.jpg"))
+    expect(page.locator(".upload.arrived")).to_have_count(3)
+    page.get_by_label("What it shows").nth(1).fill("the second")
+    page.get_by_role("button", name="Remove photo 2, 2.jpg").press("Enter")
+    expect(names).to_have_text(["1.jpg", "3.jpg"])
+    note = page.get_by_role("status").filter(has_text="2.jpg is removed.")
+    assert violations(page) == []
+    note.get_by_role("button", name="Undo").press("Enter")
+    expect(names).to_have_text(["1.jpg", "2.jpg", "3.jpg"])
+    expect(page.get_by_role("button", name="Remove photo 2, 2.jpg")).to_be_focused()
+    expect(page.locator("[data-say][aria-live]")).to_have_text("2.jpg is back.")
+    expect(note).to_have_count(0)
+    for name in ("Remove photo 3, 3.jpg", "Remove photo 1, 1.jpg"):
+        page.get_by_role("button", name=name).press("Enter")
+    expect(names).to_have_text(["2.jpg"])
+    page.get_by_label("Caption").press_sequentially("Three")
+    page.get_by_label("Caption").press("Control+z")  # undoes what was typed
+    expect(names).to_have_text(["2.jpg"])
+    page.get_by_role("button", name="Remove photo 1, 2.jpg").press("Control+z")
+    expect(names).to_have_text(["1.jpg", "2.jpg"])
+    page.get_by_role("button", name="Remove photo 1, 1.jpg").press("Control+z")
+    expect(names).to_have_text(["1.jpg", "2.jpg", "3.jpg"])
+    expect(page.locator(".upload.arrived")).to_have_count(3)
+    page.reload()
+    expect(names).to_have_text(["1.jpg", "2.jpg", "3.jpg"])
+    expect(page.get_by_label("What it shows").nth(1)).to_have_value("the second")
+    for at, words in ((0, "the first"), (2, "the third")):
+        page.get_by_label("What it shows").nth(at).fill(words)
     share(page)
     expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    shown = page.locator(".photo img[alt^=the]").evaluate_all("all => all.map(each => each.alt)")
+    assert shown == ["the first", "the second", "the third"]
 
 
 def test_a_submitted_post_goes_on_while_one_browses(new_browser: NewBrowser) -> None:
@@ -358,26 +157,57 @@ def test_another_post_is_made_while_one_is_on_its_way(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/p/\d+/edit"))
 
 
+GIVE = """async ([kind, files]) => {
+    const data = new DataTransfer();
+    for (const [name, bytes] of files) {
+        const canvas = new OffscreenCanvas(30, 20);
+        canvas.getContext("2d").fillRect(0, 0, 30, 20);
+        data.items.add(new File([await canvas.convertToBlob(), new Uint8Array(bytes)], name, {type: "image/png"}));
+    }
+    const event = kind === "paste"
+        ? new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true})
+        : new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true});
+    document.querySelector("footer").dispatchEvent(event);
+}"""
+"""Drags or pastes files, `[name, how many bytes follow the picture]` each."""
+
+
 def test_photos_are_dropped_anywhere_and_pasted(page: Page) -> None:
     page.goto("/new/")
     expect(page.locator("form.live")).to_be_visible()
-    give = """async ([kind, name]) => {
-        const canvas = new OffscreenCanvas(30, 20);
-        canvas.getContext("2d").fillRect(0, 0, 30, 20);
-        const file = new File([await canvas.convertToBlob()], name, {type: "image/png"});
-        const data = new DataTransfer();
-        data.items.add(file);
-        const event = kind === "paste"
-            ? new ClipboardEvent("paste", {clipboardData: data, bubbles: true, cancelable: true})
-            : new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true});
-        document.querySelector("footer").dispatchEvent(event);
-    }"""
-    page.evaluate(give, ["dragenter", "dropped.png"])
+    page.evaluate(GIVE, ["dragenter", [["dropped.png", 0]]])
     expect(page.locator("body.dropping")).to_be_attached()
-    page.evaluate(give, ["drop", "dropped.png"])
+    page.evaluate(GIVE, ["drop", [["dropped.png", 0]]])
     expect(page.locator("body.dropping")).to_have_count(0)
-    page.evaluate(give, ["paste", "pasted.png"])
+    page.evaluate(GIVE, ["paste", [["pasted.png", 0]]])
     expect(page.locator(".upload.arrived .name")).to_have_text(["dropped.png", "pasted.png"])
+
+
+def test_what_is_given_first_stands_first_however_long_it_takes_to_keep(page: Page) -> None:
+    """Six gifts within one task; the first takes longer to be written than all others."""
+    page.route("**/uploads/", lambda route: route.abort())
+    page.goto("/new/")
+    expect(page.locator("form.live")).to_be_visible()
+    names = ["slow.png", "1.png", "2.png", "3.png", "4.png", "5.png", "6.png"]
+    sizes = {"slow.png": 40_000_000}
+    page.evaluate(
+        f"""async (gifts) => {{
+            const give = {GIVE};
+            const ready = [];
+            const dispatch = EventTarget.prototype.dispatchEvent;
+            EventTarget.prototype.dispatchEvent = function (event) {{ ready.push([this, event]); }};
+            for (const gift of gifts) await give(gift);
+            EventTarget.prototype.dispatchEvent = dispatch;
+            for (const [target, event] of ready) target.dispatchEvent(event);
+        }}""",
+        [["paste" if at % 2 else "drop", [[name, sizes.get(name, 0)]]] for at, name in enumerate(names)],
+    )
+    expect(page.locator(".upload .name")).to_have_text(names)
+    page.reload()
+    expect(page.locator(".upload .name")).to_have_text(names)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Discard").click()
+    expect(page.locator(".upload")).to_have_count(0)
 
 
 def test_heic_is_shown_as_soon_as_the_site_has_it(page: Page) -> None:

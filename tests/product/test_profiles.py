@@ -7,6 +7,7 @@ import re
 import pytest
 
 from calotype.product.accounts.types import Person
+from calotype.web.rate_limits import RateLimit
 from calotype.web.site import Site
 from tests.client import Client
 from tests.product.test_timelines import post
@@ -102,6 +103,22 @@ async def test_a_follow_that_is_refused_says_why_as_json(
     await web_site.graph.obj_update(Person, bob.id, suspended=True)
     gone = await ann.browser.post(f"/@{bob.username}/follow/", headers=JSON)
     assert (gone.status, gone.error_code) == (404, "person_missing")
+
+
+async def test_who_follows_in_bulk_is_told_when_to_go_on(
+    ann: Someone, bob: Someone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "calotype.product.follows.views.BY_ACCOUNT", RateLimit("follow", amount=2, seconds=3600)
+    )
+    path = f"/@{bob.username}/follow/"
+    answers = [await ann.browser.post(path, headers=JSON) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert 0 < int(answers[2].headers["retry-after"]) <= 3600
+    assert re.search(r"Try again in (a minute|\d+ minutes)\.", answers[2].json()["error"]["message"])
+    assert (await bob.browser.post(f"/@{ann.username}/follow/", headers=JSON)).status == 200
+    stopped = await ann.browser.post(f"/@{bob.username}/unfollow/", headers=JSON)
+    assert stopped.json() == {"following": False, "followers": 0}
 
 
 async def test_people_are_sent_page_by_page(

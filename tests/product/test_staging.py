@@ -8,81 +8,36 @@ import hashlib
 from collections.abc import AsyncIterator
 from io import BytesIO
 from itertools import count
-from random import Random
 
 import pytest
 from django.conf import settings
 from PIL import Image
 
 from calotype.config.wiring import open_site
-from calotype.infra.blobs import BlobStore, S3Blobs, ensure_bucket
+from calotype.infra.blobs import S3Blobs, ensure_bucket
 from calotype.infra.tao import Sweep
 from calotype.product.photos import actions, staging
-from calotype.product.photos.types import EXPIRED, POSTED, STAGED, Post
+from calotype.product.photos.types import EXPIRED, STAGED
 from calotype.web.handler import LeanHandler
 from calotype.web.site import Site
-from tests.client import Answer, Client
+from tests.client import Client
+from tests.product.staged import (
+    JSON,
+    PART,
+    announce,
+    begin,
+    chunk,
+    noise,
+    post,
+    remove,
+    send,
+    staged_blobs,
+    where,
+)
 from tests.versitygw import RunningVersitygw
 from tests.web_fixtures import Someone, new_address, picture
 
-JSON = {"accept": "application/json"}
-RECIPE = '{"v":1,"exposure":20}'
-PART = staging.MIN_CHUNK_BYTES
-
 _numbers = count(1)
-
-
-def noise(width: int = 320, height: int = 240) -> bytes:
-    """A picture that no format makes small: several chunks of the smallest size."""
-    out = BytesIO()
-    Image.frombytes("RGB", (width, height), Random(7).randbytes(width * height * 3)).save(out, "PNG")
-    return out.getvalue()
-
-
-async def announce(browser: Client, data: bytes, name: str = "a.png", key: str = "", **fields: str) -> Answer:
-    headers = JSON | ({"idempotency-key": key} if key else {})
-    return await browser.post("/uploads/", {"name": name, "size": str(len(data)), **fields}, headers=headers)
-
-
-async def chunk(browser: Client, file: str, offset: int, data: bytes, **headers: str) -> Answer:
-    given = {
-        "content-type": "application/offset+octet-stream",
-        "upload-offset": str(offset),
-        "x-csrftoken": await browser.token(),
-    }
-    return await browser.request("PATCH", f"/uploads/{file}/", body=data, headers=JSON | given | headers)
-
-
-async def begin(browser: Client, data: bytes, **fields: str) -> str:
-    answer = await announce(browser, data, **fields)
-    assert answer.status == 201, answer.text
-    return str(answer.json()["id"])
-
-
-async def send(browser: Client, data: bytes, **fields: str) -> str:
-    """Upload a file in chunks; its id."""
-    file = await begin(browser, data, **fields)
-    for offset in range(0, len(data), PART * 2):
-        answer = await chunk(browser, file, offset, data[offset : offset + PART * 2])
-        assert answer.status == 204, answer.text
-    return file
-
-
-async def post(browser: Client, *files: str, key: str = "", **fields: str | list[str]) -> Answer:
-    headers = JSON | ({"idempotency-key": key} if key else {})
-    return await browser.post("/new/", {"upload": list(files), **fields}, headers=headers)
-
-
-async def where(browser: Client, file: str) -> Answer:
-    return await browser.get(f"/uploads/{file}/", headers=JSON)
-
-
-async def staged_blobs(store: BlobStore, file: str) -> list[str]:
-    return sorted([info.key.rpartition("/")[2] async for info in store.list(staging.prefix(int(file)))])
-
-
-async def remove(site: Site) -> None:
-    await Sweep(site.graph.shards, {"blobs": actions.remove_blobs(site.blobs)}).once()
 
 
 @pytest.fixture
@@ -90,29 +45,6 @@ async def restarted(web_site: Site) -> AsyncIterator[Site]:
     """The same site as a process knows it that was started after the first chunk."""
     async with open_site(settings.SITE, settings.DATA) as site:
         yield site
-
-
-async def test_a_file_comes_in_chunks_and_is_posted_with_its_words(ann: Someone, web_site: Site) -> None:
-    first, second = noise(), picture(color="red")
-    files = [await send(ann.browser, first, name="1.png"), await send(ann.browser, second, name="2.png")]
-    assert (await where(ann.browser, files[0])).json() == {
-        "id": files[0],
-        "offset": len(first),
-        "length": len(first),
-        "checked": True,
-    }
-    answer = await post(ann.browser, *reversed(files), caption="Two", alt=["a red field", "noise"])
-    assert answer.status == 201, answer.text
-    made = await web_site.graph.obj_get(Post, int(answer.json()["posts"][0]))
-    assert made is not None
-    assert made.data.caption == "Two"
-    assert [(photo.width, photo.alt) for photo in made.data.photos] == [(40, "a red field"), (320, "noise")]
-    original = f"photos/{made.data.photos[1].id}/original-{hashlib.sha256(first).hexdigest()}.png"
-    assert await web_site.blobs.get(original) == first
-    assert await web_site.graph.assoc_count(STAGED, ann.id) == 0
-    assert (await where(ann.browser, files[0])).error_code == "upload_missing"
-    await remove(web_site)
-    assert [await staged_blobs(web_site.blobs, file) for file in files] == [[], []]
 
 
 async def test_an_upload_goes_on_in_another_process_after_a_restart(ann: Someone, restarted: Site) -> None:
@@ -329,60 +261,6 @@ async def test_what_nobody_posts_is_removed_a_day_later(
     assert (answer.status, answer.json()["error"]["data"]["files"]) == (404, [file])
 
 
-async def test_a_post_of_files_that_comes_twice_is_made_once(ann: Someone, web_site: Site) -> None:
-    file = await send(ann.browser, picture())
-    answers = await asyncio.gather(*(post(ann.browser, file, key="once") for _ in range(2)))
-    answers.append(await post(ann.browser, file, key="once"))
-    assert {answer.status for answer in answers} == {201}, [answer.text for answer in answers]
-    assert len({answer.json()["posts"][0] for answer in answers}) == 1
-    assert await web_site.graph.assoc_count(POSTED, ann.id) == 1
-
-
-async def test_a_file_makes_one_photo_only(ann: Someone, web_site: Site) -> None:
-    file = await send(ann.browser, picture())
-    assert (await post(ann.browser, file, file)).status == 422
-    answers = await asyncio.gather(*(post(ann.browser, file, key=key) for key in ("one", "two")))
-    assert sorted(answer.status for answer in answers) == [201, 404]
-    assert await web_site.graph.assoc_count(POSTED, ann.id) == 1
-
-
-async def test_a_file_that_has_not_arrived_is_not_posted(ann: Someone) -> None:
-    data = noise()
-    file = await begin(ann.browser, data)
-    await chunk(ann.browser, file, 0, data[:PART])
-    answer = await post(ann.browser, file)
-    assert (answer.status, answer.error_code) == (409, "upload_incomplete")
-
-
-async def test_what_was_edited_in_the_browser_is_handed_on(
-    ann: Someone, web_site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handed: list[actions.Upload] = []
-    store = actions.store
-
-    async def seen(site: Site, id_: int, upload: actions.Upload) -> object:
-        handed.append(upload)
-        return await store(site, id_, upload)
-
-    monkeypatch.setattr(actions, "store", seen)
-    plain, edited = picture(color="red"), picture(color="blue")
-    files = [await send(ann.browser, plain), await send(ann.browser, picture())]
-    rendition = await send(ann.browser, edited)
-    answer = await post(ann.browser, *files, edited=[rendition, ""], recipe=[RECIPE, ""])
-    assert answer.status == 201, answer.text
-    by_recipe = {upload.recipe: upload for upload in handed}
-    assert by_recipe[RECIPE.encode()].edited == edited
-    assert by_recipe[RECIPE.encode()].data == plain
-    assert by_recipe[b""].edited == b""
-
-
-@pytest.mark.parametrize("recipe", ["{", '{"v":9}', '"' + "x" * 5_000 + '"'])
-async def test_a_recipe_that_is_none_is_refused_before_anything_is_posted(recipe: str, ann: Someone) -> None:
-    file = await send(ann.browser, picture())
-    assert (await post(ann.browser, file, recipe=[recipe])).error_code == "recipe_invalid"
-    assert (await where(ann.browser, file)).json()["checked"]
-
-
 async def test_an_account_cannot_fill_the_store(
     ann: Someone, web_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -402,13 +280,6 @@ async def test_a_preview_is_there_for_browsers_that_cannot_show_the_file(ann: So
     answer = await ann.browser.get(f"/uploads/{file}/preview.jpeg")
     assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
     assert Image.open(BytesIO(answer.body)).size == (320, 240)
-
-
-async def test_a_caption_that_is_too_long_is_told_as_json(ann: Someone) -> None:
-    file = await send(ann.browser, picture())
-    answer = await post(ann.browser, file, caption="x" * 2_201)
-    assert (answer.status, answer.error_code) == (422, "words_invalid")
-    assert (await post(ann.browser, file, caption="x")).status == 201
 
 
 @pytest.mark.s3

@@ -15,9 +15,13 @@ from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
 from calotype.web import paging
 from calotype.web.errors import wants_json
 from calotype.web.pages import json, safe_next, see_other, wants_fragment
+from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
 
 PEOPLE_A_PAGE = 40
+
+BY_ACCOUNT = RateLimit("follow", amount=300, seconds=3600)
+"""Each tells somebody. To stop following tells nobody, and is not limited."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -31,6 +35,7 @@ class Standing(msgspec.Struct, frozen=True):
 async def follow(request: SiteRequest, username: str) -> HttpResponse:
     me = await require_viewer(request)
     person = await by_username(request.site.graph, username, me.id)
+    await BY_ACCOUNT.spend(request.site.sessions, str(me.id))
     await actions.follow(request.site.graph, AccountId(me.id), AccountId(person.id))
     return await _done(request, person, following=True)
 

@@ -96,7 +96,9 @@ async function reach(path, options, accept) {
     throw new Refused(0, "unreachable", "");
   }
   if (answer.ok) return answer;
-  if (answer.status === 403 && headers.has("X-CSRFToken") && (await renewed(headers))) {
+  if (answer.status === 403 && headers.has("X-CSRFToken") && !headers.has("X-Renewed") && (await renewToken())) {
+    headers.set("X-CSRFToken", token());
+    headers.set("X-Renewed", "1");
     return reach(path, { ...options, headers }, accept);
   }
   if (answer.status === 401) document.dispatchEvent(new CustomEvent("calotype:signed-out"));
@@ -104,18 +106,16 @@ async function reach(path, options, accept) {
 }
 
 /**
- * Whoever logs in again in another tab has another token: take it from this page as it is now.
- * @param {Headers} headers of a refused request
- * @returns {Promise<boolean>} whether there is one that was not tried yet
+ * Whoever logs in again in another tab has another token: take it from this page as it is now. Not if somebody else has
+ * logged in: what was written here is not theirs to send.
+ * @returns {Promise<boolean>} whether there is one
  */
-async function renewed(headers) {
+export async function renewToken() {
   try {
     const page = await (await fetch(location.pathname, { credentials: "same-origin", cache: "no-store" })).text();
-    const found = /<body[^>]* data-csrf="([^"]+)"/.exec(page)?.[1];
-    if (!found || headers.has("X-Renewed")) return false;
+    const [, found, account] = /<body[^>]* data-csrf="([^"]+)" data-account="([^"]+)"/.exec(page) ?? [];
+    if (!found || account !== document.body.dataset["account"]) return false;
     document.body.dataset["csrf"] = found;
-    headers.set("X-CSRFToken", found);
-    headers.set("X-Renewed", "1");
     return true;
   } catch {
     return false;

@@ -23,10 +23,11 @@ export function say(text) {
  * Seen and heard. An error stays until it is dismissed, and so does what `stays`.
  * @param {string} text
  * @param {{error?: boolean, stays?: boolean, action?: {label: string, run: () => void}}} [options]
+ * @returns {HTMLElement | undefined} to take it away, or to see whether it is still there
  */
 export function toast(text, { error = false, stays = error, action } = {}) {
   const place = document.querySelector("[data-toasts]");
-  if (!place) return say(text);
+  if (!place) return void say(text);
   const item = document.createElement("div");
   item.className = error ? "toast error" : "toast";
   item.setAttribute("role", error ? "alert" : "status");
@@ -41,6 +42,7 @@ export function toast(text, { error = false, stays = error, action } = {}) {
   }
   place.append(item);
   if (!stays) setTimeout(() => item.remove(), TOAST_MS);
+  return item;
 }
 
 /**

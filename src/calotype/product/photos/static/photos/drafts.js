@@ -169,15 +169,24 @@ export async function one(store, id) {
 }
 
 /**
- * Change a record, if it is still there.
+ * Change a record, if it is still there. What others change of it meanwhile stays.
  * @template {Store} S
  * @param {S} store
  * @param {string} id
  * @param {Partial<Records[S]>} changes
  */
 export async function change(store, id, changes) {
-  const before = await one(store, id);
-  if (before) await put(/** @type {any} */ ({ [store]: [{ ...before, ...changes }] }));
+  const here = memory[store].get(id);
+  if (here) memory[store].set(id, /** @type {any} */ ({ ...here, ...changes }));
+  const db = here ? null : await database();
+  if (!db) return;
+  const transaction = db.transaction(store, "readwrite");
+  const done = committed(transaction);
+  const kept = transaction.objectStore(store);
+  const reading = kept.get(id);
+  reading.onsuccess = () => reading.result && kept.put({ ...reading.result, ...changes });
+  // As in `put`: what finds no room is remembered.
+  await done.catch(() => reading.result && memory[store].set(id, { ...reading.result, ...changes }));
 }
 
 /** @param {{[S in Store]?: string[]}} ids */

@@ -29,20 +29,38 @@ async function keep(draft, item, part, blob) {
   if (!(await store.put({ items: [item], transfers: [transfer], files: [file] }))) await store.keepHere(draft);
 }
 
-/** @param {Item} item */
-export async function remove(item) {
+/** @typedef {{item: Item, at: number, transfers: Transfer[], files: import("./drafts.js").Kept[]}} Removed */
+
+/** @param {Item} item @param {number} at its place among the others @returns {Promise<Removed>} all of it, to be had back */
+export async function remove(item, at) {
   tell({ type: "stop", draft: item.draft, item: item.id });
-  await forget(await transfersOf(item));
+  const transfers = await transfersOf(item);
+  const files = await Promise.all(transfers.map(({ id }) => store.one("files", id)));
+  await forget(transfers);
   await store.remove({ items: [item.id] });
   tell({ type: "changed" });
+  return { item, at, transfers, files: files.filter((file) => file !== undefined) };
+}
+
+/** To where it was. Its files are sent anew: the site has been told to forget them. @param {Draft} draft @param {Removed} removed */
+export async function restore(draft, { item, at, transfers, files }) {
+  const others = (await store.all("items", draft.id)).sort((a, b) => a.place - b.place);
+  await Promise.all(others.map(({ id }, n) => store.change("items", id, { place: n < at ? n : n + 1 })));
+  const records = { items: [{ ...item, place: Math.min(at, others.length) }], transfers: transfers.map(fresh), files };
+  if (!(await store.put(records))) await store.keepHere(draft);
+  tell({ type: "changed" });
+}
+
+/** As if nothing of it had been sent. @param {Transfer} transfer @returns {Transfer} */
+function fresh(transfer) {
+  return { ...transfer, key: newKey(), upload: "", offset: 0, state: "waiting", sentence: "" };
 }
 
 /** Send what was refused once more. @param {Item} item */
 export async function again(item) {
   const refused = (await transfersOf(item)).filter((each) => each.state === "refused");
   cancel(refused);
-  const fresh = { key: newKey(), upload: "", offset: 0, state: /** @type {const} */ ("waiting"), sentence: "" };
-  await store.put({ transfers: refused.map((each) => ({ ...each, ...fresh })) });
+  await store.put({ transfers: refused.map(fresh) });
   tell({ type: "changed" });
 }
 
@@ -66,7 +84,9 @@ export async function edit(draft, item) {
   if (!made) return;
   tell({ type: "stop", draft: draft.id, item: item.id });
   await forget((await transfersOf(item)).filter((each) => each.id.endsWith("/edited")));
-  const plain = { ...item, edited: false, recipe: "" };
+  const now = await store.one("items", item.id); // Its words may be others by now.
+  if (!now) return;
+  const plain = { ...now, edited: false, recipe: "" };
   if (made.blob === file.blob) await store.put({ items: [plain] });
   else await keep(draft, { ...plain, edited: true, recipe: JSON.stringify(made.recipe) }, "edited", made.blob);
   tell({ type: "changed" });

@@ -10,10 +10,12 @@ import { gettext, ngettext } from "../web/words.js";
 import * as store from "./drafts.js";
 import { intake } from "./intake.js";
 import * as items from "./items.js";
+import "./problem.js";
 import { listen, start, tell } from "./queue.js";
 import { reorderable } from "./reorder.js";
 import { altOf, newRow, picture, place, progress, renewed } from "./row.js";
 import { takeShared } from "./shared.js";
+import { forgetRemoved, offerUndo, undoByKey } from "./undo.js";
 
 /**
  * @typedef {import("./drafts.js").Draft} Draft
@@ -53,15 +55,26 @@ let awaited = "";
 
 const SHOW_MS = 150;
 
-let refreshing = Promise.resolve();
+/** @type {Promise<unknown>} */
+let last = Promise.resolve();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let soon;
+
+/**
+ * Do it after what was begun before, however long that takes and however it ends: what is given first stands first.
+ * @param {() => Promise<void>} work
+ * @returns {Promise<void>}
+ */
+function inTurn(work) {
+  const done = last.then(work, work);
+  last = done;
+  return done;
+}
 
 function refresh() {
   clearTimeout(soon);
   soon = undefined;
-  refreshing = refreshing.then(show, show);
-  return refreshing;
+  return inTurn(show);
 }
 
 /** What was written here is kept first, and never replaced by what was kept before. */
@@ -139,8 +152,7 @@ function arrived(transfer) {
 /** @param {import("./queue.js").Problem} news */
 function problem(news) {
   if (news.draft === awaited) awaited = "";
-  toast(news.sentence, { error: true });
-  if (!rows.size && !caption.value) void renew().then(refresh);
+  if (!rows.size && !caption.value) void goOn();
 }
 
 /** @param {import("./queue.js").Posted} news */
@@ -149,7 +161,7 @@ function posted(news) {
   const mine = news.draft === draft.id;
   toast(ngettext("Your photo is posted.", "Your {n} photos are posted.", news.stored));
   for (const note of news.notes) toast(note, { error: true });
-  void (mine ? renew().then(refresh) : refresh());
+  void (mine ? goOn() : refresh());
 }
 
 let described = true;
@@ -170,23 +182,27 @@ async function renew() {
   caption.value = draft.caption;
 }
 
-// What people do.
+function goOn() {
+  return inTurn(async () => {
+    await renew();
+    await show();
+  });
+}
 
-let taking = Promise.resolve();
+// What people do.
 
 /** @param {File[]} chosen */
 async function take(chosen) {
-  const room = files - rows.size;
-  if (chosen.length > room) {
-    toast(ngettext("Only {n} more photo fits.", "Only {n} more photos fit.", Math.max(room, 0)), { error: true });
-  }
-  draft.caption = caption.value;
-  await store.put({ drafts: [draft] });
-  let last = Math.max(-1, ...[...rows.values()].map(({ item }) => item.place));
-  for (const file of chosen.slice(0, Math.max(room, 0))) await items.add(draft, file, ++last);
+  if (awaited === draft.id) awaited = ""; // That one is on its way: these are of another.
+  await show(); // What came before these is counted, wherever it came from.
+  const room = Math.max(files - rows.size, 0);
+  if (chosen.length > room) toast(ngettext("Only {n} more photo fits.", "Only {n} more photos fit.", room), { error: true });
+  if (!(await store.one("drafts", draft.id))) await store.put({ drafts: [draft] });
+  let end = Math.max(-1, ...[...rows.values()].map(({ item }) => item.place));
+  for (const file of chosen.slice(0, room)) await items.add(draft, file, ++end);
   await store.flag();
   tell({ type: "changed" });
-  say(ngettext("{n} photo added.", "{n} photos added.", Math.min(chosen.length, Math.max(room, 0))));
+  say(ngettext("{n} photo added.", "{n} photos added.", Math.min(chosen.length, room)));
 }
 
 list.addEventListener("click", (event) => {
@@ -199,14 +215,36 @@ list.addEventListener("click", (event) => {
 });
 
 /** @param {Shown} shown */
-async function remove({ row, item }) {
+function remove({ row }) {
   const next = row.nextElementSibling ?? row.previousElementSibling;
-  await items.remove(item);
-  await refresh();
-  const focus = next?.querySelector("[data-remove]") ?? chooser;
-  if (focus instanceof HTMLElement) focus.focus();
-  say(gettext("{name} is removed.", { name: item.name }));
+  return inTurn(async () => {
+    await write();
+    const item = rows.get(row.dataset["id"] ?? "")?.item;
+    if (!item) return; // Removed already.
+    const removed = await items.remove(item, Array.from(list.children).indexOf(row));
+    await show();
+    const focus = next?.querySelector("[data-remove]") ?? chooser;
+    if (focus instanceof HTMLElement) focus.focus();
+    offerUndo(removed, restore);
+  });
 }
+
+/** @param {import("./items.js").Removed} removed */
+function restore(removed) {
+  return inTurn(async () => {
+    await show();
+    if (removed.item.draft !== draft.id) return; // Another tab has posted the others.
+    if (rows.size >= files) return void toast(ngettext("Only {n} more photo fits.", "Only {n} more photos fit.", 0), { error: true });
+    await items.restore(draft, removed);
+    await show();
+    const { id, name } = removed.item;
+    const focus = rows.get(id)?.row.querySelector("[data-remove]");
+    if (focus instanceof HTMLElement) focus.focus();
+    say(gettext("{name} is back.", { name }));
+  });
+}
+
+undoByKey(restore);
 
 reorderable(list, () => {
   const order = Array.from(list.children, (row) => rows.get(row instanceof HTMLElement ? row.dataset["id"] ?? "" : ""));
@@ -216,7 +254,7 @@ reorderable(list, () => {
     place(shown, at, order.length, perPost);
   });
   const placed = order.flatMap((shown) => (shown ? [shown.item] : []));
-  void store.put({ items: placed }).then(() => tell({ type: "changed" }));
+  void Promise.all(placed.map(({ id, place: at }) => store.change("items", id, { place: at }))).then(() => tell({ type: "changed" }));
 });
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -249,38 +287,42 @@ form.addEventListener("submit", (event) => {
 
 async function submit() {
   await ready;
-  await taking;
+  await inTurn(handOver);
   await refresh();
+  if (form.hidden) outgoing.focus();
+}
+
+async function handOver() {
+  await show();
   if (!rows.size) {
     toast(gettext("Choose at least one photo."), { error: true });
     return chooser.focus();
   }
   await write();
   const good = [...rows.values()].filter(({ row }) => !row.matches(".refused"));
-  if (!good.length) return toast(gettext("None of these photos can be posted."), { error: true });
+  if (!good.length) return void toast(gettext("None of these photos can be posted."), { error: true });
   described = good.every(({ item }) => item.alt.trim() !== "");
   awaited = draft.id;
   await store.change("drafts", draft.id, { submitted: true });
+  forgetRemoved();
   tell({ type: "changed" });
-  await refresh();
-  if (form.hidden) outgoing.focus();
 }
 
 outgoing.querySelector("[data-another]")?.addEventListener("click", () => {
   awaited = "";
-  void renew().then(refresh).then(() => chooser.focus());
+  void goOn().then(() => chooser.focus());
 });
 
 within("discard").addEventListener("click", async () => {
   if (!confirm(gettext("Discard these photos and words?"))) return;
-  await items.discard(draft);
-  await renew();
+  await inTurn(async () => {
+    await items.discard(draft);
+    forgetRemoved();
+    await renew();
+  });
   tell({ type: "changed" });
 });
 
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") tell({ type: "again" });
-});
 window.addEventListener("beforeunload", (event) => {
   if (store.onlyHere()) event.preventDefault();
 });
@@ -291,7 +333,7 @@ async function begin() {
   const written = caption.value; // Before this module was there, or with a form that was refused.
   await renew();
   if (written) caption.value = written;
-  const add = (/** @type {File[]} */ chosen) => (taking = refreshing = refreshing.then(() => take(chosen)));
+  const add = (/** @type {File[]} */ chosen) => inTurn(() => take(chosen));
   intake(form, add);
   if (new URLSearchParams(location.search).has("shared")) {
     history.replaceState(null, "", location.pathname);

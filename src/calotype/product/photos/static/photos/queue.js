@@ -17,7 +17,7 @@ import { pause, retries, upload, waitMs } from "./transfer.js";
  * @typedef {import("./drafts.js").Transfer} Transfer
  *
  * @typedef {{type: "changed"}} Changed drafts, photos or what is to be done with them
- * @typedef {{type: "again"}} Again somebody wants it tried now
+ * @typedef {{type: "again"}} Again somebody is here, who may have logged in or found a network: it is tried now
  * @typedef {{type: "sent", transfer: string, draft: string, sent: number}} Sent bytes of a file
  * @typedef {{type: "transfer", transfer: Transfer}} Moved a file has arrived, or was refused
  * @typedef {{type: "waiting", transfer: string, waiting: boolean}} Waiting for the site to be there again
@@ -46,13 +46,23 @@ export function tell(news) {
 }
 
 channel?.addEventListener("message", (event) => hear(event.data));
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") tell({ type: "again" });
+});
 
 /** @param {News} news */
 function hear(news) {
   if (news.type === "changed") start();
-  if (news.type === "again") retries.dispatchEvent(new Event("now"));
+  if (news.type === "again") again();
   if (news.type === "stop") stop(news);
   for (const listener of listeners) listener(news);
+}
+
+function again() {
+  retries.dispatchEvent(new Event("now"));
+  if (!stopped.size) return;
+  stopped.clear();
+  start();
 }
 
 /** @typedef {{draft: string, item: string, stopping: AbortController, done: Promise<void>}} Task */
@@ -144,7 +154,7 @@ async function jobs(place) {
   return found;
 }
 
-/** Drafts that wait for their person to do something, until this page is left. @type {Set<string>} */
+/** Drafts whose person has been signed out, until they are here again. @type {Set<string>} */
 const stopped = new Set();
 
 /** @param {Transfer} transfer @param {string} name @param {AbortSignal} signal */
@@ -204,7 +214,7 @@ async function post(draft, signal) {
       if (signal.aborted) return;
       const error = thrown instanceof Refused ? thrown : new Refused(0, "failed", "");
       if (isSignedOut(error)) return halt(draft.id);
-      if (error.code === "upload_missing" || error.code === "upload_incomplete") return again(draft);
+      if (error.code === "upload_missing" || error.code === "upload_incomplete") return sendAgain(draft);
       if (!error.passes) return giveBack(draft, error);
       await pause(waitMs(failures, error.retryAfterS), signal).catch(() => {});
     }
@@ -229,7 +239,7 @@ async function fields(draft) {
 }
 
 /** The site has not kept what had arrived: each file is asked for again, and sent if it is gone. @param {Draft} draft */
-async function again(draft) {
+async function sendAgain(draft) {
   const arrived = (await all("transfers", draft.id)).filter((each) => each.state === "arrived");
   await put({ transfers: arrived.map((each) => ({ ...each, state: /** @type {const} */ ("waiting") })) });
 }

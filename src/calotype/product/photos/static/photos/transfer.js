@@ -7,7 +7,7 @@
 
 // @ts-check
 
-import { Refused, ask, newKey, send, token } from "../web/request.js";
+import { Refused, ask, newKey, renewToken, send, token } from "../web/request.js";
 
 /** @typedef {import("./drafts.js").Transfer} Transfer */
 
@@ -40,6 +40,7 @@ window.addEventListener("online", () => retries.dispatchEvent(new Event("now")))
 export async function upload(blob, transfer, tell, signal, name) {
   let chunk = FIRST_CHUNK;
   let failures = 0;
+  let renewed = false;
   tell.sent(transfer.offset);
   for (;;) {
     try {
@@ -53,6 +54,7 @@ export async function upload(blob, transfer, tell, signal, name) {
         transfer.offset = await patch(transfer.upload, blob.slice(from, end), from, tell.sent, signal);
         if (failures) tell.waiting(false);
         failures = 0;
+        renewed = false;
         if (transfer.offset === blob.size) transfer.state = "arrived";
         await tell.keep();
         chunk = nextChunk(chunk, performance.now() - began);
@@ -60,6 +62,7 @@ export async function upload(blob, transfer, tell, signal, name) {
       return;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
+      if (error.code === "csrf_failed" && !renewed && (renewed = await renewToken())) continue;
       if (error.code === "upload_missing") Object.assign(transfer, { upload: "", offset: 0, key: newKey() });
       else if (error.code !== "upload_offset" && !error.passes) throw error;
       chunk = Math.max(LEAST_CHUNK, chunk / 2);

@@ -7,6 +7,7 @@
 import { gettext, ngettext } from "../web/words.js";
 import { say, toast } from "../web/say.js";
 import { drafts, flag, progressOf } from "./drafts.js";
+import "./problem.js";
 import { listen, start } from "./queue.js";
 
 /** How much of each file has left, by transfer. @type {Map<string, number>} */
@@ -23,7 +24,6 @@ if (!document.querySelector("form[data-upload]")) {
     if (news.type === "sent") sent.set(news.transfer, news.sent);
     if (news.type === "waiting") waiting = news.waiting;
     if (news.type === "posted") posted(news);
-    if (news.type === "problem" && visible()) toast(news.sentence, { error: true });
     if (!due) setTimeout(() => void show(), SHOW_MS);
     due = true;
   });
@@ -32,13 +32,9 @@ if (!document.querySelector("form[data-upload]")) {
   void show();
 }
 
-function visible() {
-  return document.visibilityState === "visible";
-}
-
 /** @param {import("./queue.js").Posted} news */
 function posted({ posts, stored, notes }) {
-  if (!visible()) return;
+  if (document.visibilityState !== "visible") return;
   const go = () => location.assign(posts.length === 1 ? `/p/${posts[0]}/` : "/");
   const sentence = ngettext("Your photo is posted.", "Your {n} photos are posted.", stored);
   toast(sentence, { action: { label: gettext("See it"), run: go } });
