@@ -164,7 +164,7 @@ function announceNewer() {
   const place = document.createElement("div");
   place.className = "newer";
   pill.type = "button";
-  pill.className = "button primary";
+  pill.className = "pill";
   pill.hidden = true;
   pill.addEventListener("click", () => void showNewer());
   place.append(pill);
