@@ -239,7 +239,11 @@ def test_the_button_brings_more_and_hands_the_focus_on(open_page: OpenPage) -> N
     expect(button).to_be_visible()
     page.wait_for_timeout(300)
     assert page.locator("#post-100").count() == 0
+    held: list[Route] = []
+    page.route("**/?before=*", held.append)
     button.click()
+    expect(button).to_have_attribute("aria-busy", "true")
+    held[0].fallback()
     expect(page.locator("#post-100")).to_be_focused()
     expect(page.get_by_text("You are all caught up")).to_be_attached()
 

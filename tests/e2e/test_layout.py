@@ -35,10 +35,10 @@ def test_the_dot_of_the_photo_that_is_shown_is_lit_in_both_directions(
     page.emulate_media(reduced_motion="reduce")
     page.goto(post_of_jan)
     page.evaluate("document.querySelector('.foot a').classList.add('link')")  # whatever is sepia
-    page.wait_for_function(f"JSON.stringify(({LIT})()) === '[true,false,false]'")
+    page.wait_for_function(f"() => JSON.stringify(({LIT})()) === '[true,false,false]'")
     page.locator(".slides").focus()
     page.keyboard.press("ArrowLeft" if language == "ar" else "ArrowRight")
-    page.wait_for_function(f"JSON.stringify(({LIT})()) === '[false,true,false]'")
+    page.wait_for_function(f"() => JSON.stringify(({LIT})()) === '[false,true,false]'")
 
 
 def test_words_of_another_direction_stand_beside_whose_they_are(
