@@ -6,9 +6,19 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from io import BytesIO
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FilePayload,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from calotype.cli import test_engines
 from tests.e2e.offline import wait_until_kept
@@ -104,6 +114,38 @@ def session_of(chromium: Browser, site: RunningSite, sessions: dict[str, Storage
 
 
 SessionOf = Callable[[str], StorageState]
+
+
+def share(page: Page, *colors: str) -> str:
+    """Post photos; the address of the post."""
+    files = []
+    for number, color in enumerate(colors):
+        out = BytesIO()
+        Image.new("RGB", (900, 600), color).save(out, "JPEG")
+        files.append(FilePayload(name=f"{number}.jpg", mimeType="image/jpeg", buffer=out.getvalue()))
+    page.goto("/new/")
+    page.locator('input[type="file"]').first.set_input_files(files)
+    page.get_by_role("button", name=re.compile("share|post", re.I)).first.click()
+    expect(page).to_have_url(re.compile(r"/p/\d+/"))
+    return re.sub(r"(/p/\d+/).*", r"\1", page.url)
+
+
+def delete(page: Page, address: str) -> None:
+    page.goto(f"{address}delete/")
+    page.get_by_role("button", name=re.compile("^delete", re.I)).click()
+    expect(page).to_have_url(re.compile("/@jan/"))
+
+
+@pytest.fixture(scope="module")
+def post_of_jan(chromium: Browser, site: RunningSite, session_of_jan: StorageState) -> Iterator[str]:
+    context = chromium.new_context(base_url=site.url, storage_state=session_of_jan, java_script_enabled=False)
+    page = context.new_page()
+    address = share(page, "tomato", "seagreen", "orchid")
+    yield address
+    delete(page, address)
+    context.close()
+
+
 OpenPage = Callable[..., Page]
 
 

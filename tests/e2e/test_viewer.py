@@ -10,8 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, StorageState, expect
 
-from tests.e2e.conftest import OpenPage
-from tests.e2e.test_feed_layer import delete, share
+from tests.e2e.conftest import OpenPage, delete, share
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]

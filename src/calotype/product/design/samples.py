@@ -39,7 +39,7 @@ SAMPLES = (
     ("buttons", "Buttons"),
     ("fields", "Fields"),
     ("choices", "Choices"),
-    ("chips", "Chips, badges, keys"),
+    ("pills", "Pills, keys, tabs"),
     ("progress", "Progress"),
     ("menu", "Menu"),
     ("dialogs", "Dialogs"),

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from calotype.infra.tao import Graph, Node
+from calotype.product.accounts.avatars import SIDE as AVATAR_SIDE
 from calotype.product.accounts.queries import PersonCard, card, people
 from calotype.product.photos.queries import Picture, PostMissing, picture, post_of, post_url
 from calotype.product.photos.types import Post
@@ -44,8 +45,7 @@ class ProfileCard(msgspec.Struct, frozen=True):
     title: str
     description: str
     username: str
-    avatar: str
-    """Empty for whoever has none."""
+    picture: Picture | None
 
 
 async def post_and_author(graph: Graph, post_id: int, viewer: int | None) -> tuple[Node[Post], PersonCard]:
@@ -85,7 +85,7 @@ def profile_card(person: PersonCard, origin: str) -> ProfileCard:
         description=Truncator(" ".join(person.bio.split())).chars(DESCRIPTION_CHARS)
         or _("Photographs by %(name)s") % {"name": person.name},
         username=person.username,
-        avatar=origin + person.avatar if person.avatar else "",
+        picture=Picture(origin + person.avatar, AVATAR_SIDE, AVATAR_SIDE) if person.avatar else None,
     )
 
 

@@ -48,7 +48,7 @@ async function older() {
   const link = end.querySelector('a[rel="next"]');
   if (loading || !link) return 0;
   loading = true;
-  list.setAttribute("aria-busy", "true");
+  for (const each of [list, link]) each.setAttribute("aria-busy", "true");
   try {
     const part = await fragment(link.getAttribute("href") ?? "/");
     const posts = articles(part).map(postOf);
@@ -59,6 +59,7 @@ async function older() {
     return posts.length;
   } catch (error) {
     failed = true;
+    link.removeAttribute("aria-busy");
     complain(error);
     return 0;
   } finally {
@@ -164,7 +165,7 @@ function announceNewer() {
   const place = document.createElement("div");
   place.className = "newer";
   pill.type = "button";
-  pill.className = "button primary";
+  pill.className = "pill";
   pill.hidden = true;
   pill.addEventListener("click", () => void showNewer());
   place.append(pill);

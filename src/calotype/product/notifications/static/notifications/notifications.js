@@ -71,7 +71,7 @@ function offer() {
   if (!amount || new URLSearchParams(location.search).has("before")) return;
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "button primary pill";
+  button.className = "pill";
   button.textContent = ngettext("Show {n} new notification", "Show {n} new notifications", amount);
   button.addEventListener("click", () => void refresh());
   news?.append(button);

@@ -375,7 +375,7 @@ function indexOf(cell) {
  */
 function offerAgain(list, again) {
   const line = document.createElement("p");
-  line.className = "pager failed";
+  line.className = "trouble";
   line.setAttribute("role", "alert");
   const button = document.createElement("button");
   button.type = "button";

@@ -48,19 +48,22 @@ async function passOn(what) {
 /** @param {HTMLElement} sheet */
 function dialog(sheet) {
   const box = document.createElement("dialog");
-  box.className = "share";
+  box.className = "dialog";
   box.setAttribute("aria-labelledby", "share-title");
-  box.append(sheet);
+  box.append(...sheet.children);
   document.body.append(box);
-  ready(sheet);
-  sheet.querySelector("[data-close]")?.addEventListener("click", (event) => (event.preventDefault(), box.close()));
+  ready(box, sheet.dataset);
+  box.querySelector("[data-close]")?.addEventListener("click", (event) => (event.preventDefault(), box.close()));
   box.addEventListener("click", (event) => event.target === box && box.close());
   box.addEventListener("close", () => box.remove()); // the browser gives the focus back
   box.showModal();
 }
 
-/** @param {HTMLElement} sheet */
-function ready(sheet) {
+/**
+ * @param {HTMLElement} sheet
+ * @param {DOMStringMap} what its `title` and `url`
+ */
+function ready(sheet, what) {
   for (const button of sheet.querySelectorAll("[data-copy]")) {
     if (!(button instanceof HTMLButtonElement)) continue;
     button.hidden = false;
@@ -69,7 +72,7 @@ function ready(sheet) {
   const on = sheet.querySelector("[data-share-on]");
   if (on instanceof HTMLButtonElement && "share" in navigator) {
     on.hidden = false;
-    on.addEventListener("click", () => void passOn({ title: sheet.dataset["title"] ?? "", url: sheet.dataset["url"] ?? "" }));
+    on.addEventListener("click", () => void passOn({ title: what["title"] ?? "", url: what["url"] ?? "" }));
   }
 }
 
@@ -104,4 +107,4 @@ async function written(field) {
 }
 
 const page = document.querySelector("[data-sheet]");
-if (page instanceof HTMLElement) ready(page);
+if (page instanceof HTMLElement) ready(page, page.dataset);

@@ -1,0 +1,92 @@
+"""How pages lie: mirrored, far zoomed in, and with what floats over them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import OpenPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+ZOOMED = {"200%": (640, 450), "400%": (320, 256)}
+"""What is left of a window of 1280 by 900 or 1024 pixels."""
+
+LIT = """() => [...document.querySelectorAll(".dots a")].map((dot) => {
+    const { backgroundColor, opacity } = getComputedStyle(dot, "::before");
+    return opacity === "1" && backgroundColor === getComputedStyle(document.querySelector(".link, .mention")).color;
+})"""
+
+
+def box(page: Page, selector: str) -> dict[str, float]:
+    found: dict[str, float] = page.locator(selector).first.evaluate(
+        "(element) => element.getBoundingClientRect().toJSON()"
+    )
+    return found
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_the_dot_of_the_photo_that_is_shown_is_lit_in_both_directions(
+    language: str, open_page: OpenPage, post_of_jan: str
+) -> None:
+    page = open_page(390, signed_in=True, language=language)
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(post_of_jan)
+    page.evaluate("document.querySelector('.foot a').classList.add('link')")  # whatever is sepia
+    page.wait_for_function(f"() => JSON.stringify(({LIT})()) === '[true,false,false]'")
+    page.locator(".slides").focus()
+    page.keyboard.press("ArrowLeft" if language == "ar" else "ArrowRight")
+    page.wait_for_function(f"() => JSON.stringify(({LIT})()) === '[false,true,false]'")
+
+
+def test_words_of_another_direction_stand_beside_whose_they_are(
+    open_page: OpenPage, post_of_jan: str
+) -> None:
+    page = open_page(390, signed_in=True, language="ar")
+    page.goto(post_of_jan)
+    page.locator("#say").fill("From left to right")
+    page.locator("#say").press("Control+Enter")
+    comment = page.locator("li.comment", has_text="From left to right")
+    expect(comment).to_have_attribute("id", re.compile(r"comment-\d+"))
+    gap = comment.evaluate("""(comment) => {
+        const words = document.createRange();
+        words.selectNodeContents(comment.querySelector(".said"));
+        return comment.querySelector(".avatar").getBoundingClientRect().left - words.getBoundingClientRect().right;
+    }""")
+    assert 0 <= gap <= 24
+    comment.locator("summary").click()
+    comment.get_by_role("button").click()
+    expect(comment).to_have_count(0)
+
+
+@pytest.mark.parametrize("zoom", ZOOMED)
+def test_a_photo_is_seen_whole_however_far_one_zooms_in(
+    zoom: str, open_page: OpenPage, post_of_jan: str
+) -> None:
+    width, height = ZOOMED[zoom]
+    page = open_page(width, signed_in=True)
+    page.set_viewport_size({"width": width, "height": height})
+    for address in ("/", post_of_jan, "/explore/", "/@mara/", "/@mara/followers/", "/people/"):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+    page.goto(post_of_jan)
+    room = height
+    for bar in (".bar", ".tabs"):
+        if page.locator(bar).evaluate("(bar) => getComputedStyle(bar).position") == "sticky":
+            room -= int(box(page, bar)["height"])
+    assert box(page, ".slides .photo")["height"] <= room
+
+
+@pytest.mark.parametrize("width", [390, 768])
+def test_what_floats_leaves_the_field_for_a_comment_free(
+    width: int, open_page: OpenPage, post_of_jan: str
+) -> None:
+    page = open_page(width, signed_in=True, expects=["net::ERR"])
+    page.goto(post_of_jan)
+    page.route("**/comments/", lambda route: route.abort())
+    page.locator("#say").fill("Not lost")
+    page.locator("#say").press("Control+Enter")
+    expect(page.get_by_role("alert")).to_contain_text("still here")
+    assert box(page, ".toast")["bottom"] <= box(page, ".say")["top"]
