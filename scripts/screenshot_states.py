@@ -146,7 +146,9 @@ def send(values: dict[str, str], shown: str, page: Page) -> None:
 
 def demo_photo(name: str, size: int = PHOTO_BYTES) -> FilePayload:
     return FilePayload(
-        name=f"{name}.jpg", mimeType="image/jpeg", buffer=(DEMO / f"{name}.jpg").read_bytes().ljust(size, b"\0")
+        name=f"{name}.jpg",
+        mimeType="image/jpeg",
+        buffer=(DEMO / f"{name}.jpg").read_bytes().ljust(size, b"\0"),
     )
 
 
@@ -187,7 +189,9 @@ def choose_on_a_slow_line(page: Page) -> None:
 
 def choose_a_broken_one(page: Page) -> None:
     whole = demo_photo("rocket", 0)
-    broken = FilePayload(name="rocket.jpg", mimeType="image/jpeg", buffer=whole["buffer"][: len(whole["buffer"]) // 2])
+    broken = FilePayload(
+        name="rocket.jpg", mimeType="image/jpeg", buffer=whole["buffer"][: len(whole["buffer"]) // 2]
+    )
     choose(demo_photo("honey-bee", 0), broken, demo_photo("citrus", 0), arrive=2, page=page)
     page.locator(".upload.refused").wait_for()
 

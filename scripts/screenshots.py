@@ -63,10 +63,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Take the pictures of docs/screenshots.")
     parser.add_argument("site", nargs="?", default="http://127.0.0.1:8000", help="where the demo site runs")
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser's program")
-    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help="how names begin; all, if none")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], metavar="NAME", help="how names begin; all, if none"
+    )
     parser.add_argument("--language", default="en", help="that of the pages")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go")
-    parser.add_argument("--at-once", type=int, default=2, metavar="N", help="browsers that look at the same time")
+    parser.add_argument(
+        "--at-once", type=int, default=2, metavar="N", help="browsers that look at the same time"
+    )
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     site = asked.site.rstrip("/")
@@ -97,7 +101,11 @@ def take(looks: Looks) -> list[str]:
     """All pictures of one theme and width; what went wrong."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=looks.chromium, args=ARGUMENTS)
-        found = [problem for name, picture in looks.pictures.items() for problem in _take(browser, looks, name, picture)]
+        found = [
+            problem
+            for name, picture in looks.pictures.items()
+            for problem in _take(browser, looks, name, picture)
+        ]
         browser.close()
     return found
 
@@ -113,7 +121,11 @@ def _take(browser: Browser, looks: Looks, name: str, picture: Picture) -> Iterat
     try:
         page.goto(picture.path)
         page.wait_for_load_state("load")  # a page that hears news is never idle
-        if page.get_attribute("html", "dir") != "rtl" and looks.language == "ar" and not picture.path.startswith("/ops/"):
+        if (
+            page.get_attribute("html", "dir") != "rtl"
+            and looks.language == "ar"
+            and not picture.path.startswith("/ops/")
+        ):
             raise Missing("the site has no test language: CALOTYPE_PSEUDO_LANGUAGE=1")
         if picture.act:
             picture.act(page)

@@ -17,7 +17,9 @@ def static_files() -> None:
     call_command("collectstatic", verbosity=0, interactive=False)
 
 
-@pytest.mark.parametrize(("accepts", "kind"), [("text/html", "text/html"), ("application/json", "application/json")])
+@pytest.mark.parametrize(
+    ("accepts", "kind"), [("text/html", "text/html"), ("application/json", "application/json")]
+)
 def test_a_fault_in_what_staff_see_is_told_as_everywhere_else(accepts: str, kind: str) -> None:
     request = RequestFactory(headers={"Accept": accepts}).get("/ops/")
     response = get_resolver().resolve_error_handler(500)(request)
