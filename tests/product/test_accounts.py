@@ -92,6 +92,13 @@ async def test_names_that_are_not_allowed_are_refused_with_a_reason(name: str, b
     assert answer.status == 422
 
 
+def test_of_a_space_in_a_name_it_is_said_that_it_is_one() -> None:
+    with pytest.raises(ValidationError, match="no spaces"):
+        names.check("jan fisher")
+    with pytest.raises(ValidationError, match="not “!”"):
+        names.check("jan!fisher")
+
+
 @pytest.mark.parametrize("name", ["jan", "jan.fisher", "j_4", "由紀さん", "łukasz", "אברהם", "mañana"])
 def test_names_in_any_one_script_are_allowed(name: str) -> None:
     assert names.check(name) == names.canonical(name)

@@ -100,13 +100,16 @@ def test_a_website_is_shown_without_its_scheme(url: str, shown: str) -> None:
     assert look.host(url) == shown
 
 
-def test_every_icon_that_a_template_draws_is_in_the_sprite() -> None:
+def test_every_icon_that_a_template_or_a_module_draws_is_in_the_sprite() -> None:
     sprite = (PACKAGE / "web/static/web/icons.svg").read_text(encoding="utf-8")
     there = set(re.findall(r'<symbol id="([^"]+)"', sprite))
     templates = [path.read_text(encoding="utf-8") for path in TEMPLATES]
     drawn = {name for text in templates for name in re.findall(r'\{% icon "([^"]+)"', text)}
+    modules = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("static/**/*.js")]
+    made = {name for text in modules for name in re.findall(r'\bicon(?:Button\(|\(|: )"([a-z0-9-]+)"', text)}
     assert drawn
-    assert drawn <= there
+    assert made
+    assert drawn | made <= there
 
 
 def test_no_template_carries_what_the_content_security_policy_refuses() -> None:

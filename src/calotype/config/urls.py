@@ -13,6 +13,7 @@ converters.register()
 handler400 = "calotype.web.errors.bad_request"
 handler403 = "calotype.web.errors.permission_denied"
 handler404 = "calotype.web.errors.not_found"
+handler500 = "calotype.web.errors.server_error"
 
 urlpatterns = [
     path("admin/login/", admin_log_in),

@@ -97,6 +97,11 @@ def failure_response(request: HttpRequest, error: Exception) -> HttpResponse:
     )
 
 
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, for the pages of staff: Django has written down what it was."""
+    return error_response(request, Failure(_("Something went wrong on our side.")))
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Django's handler404."""
     return error_response(request, NotFound(_("There is no page at this address.")))

@@ -86,6 +86,11 @@ def test_of_an_endpoint_that_is_metered_in_part_the_rest_is_taken_to_cost_the_sa
     assert found.endpoints[0].cpu_share == pytest.approx(0.75)
 
 
+def test_an_endpoint_of_which_no_request_has_ended_yet_has_no_share() -> None:
+    (found,) = weigh([tick(5, stream=totals(0, 0))], 0, 60).endpoints
+    assert (found.requests, found.traffic_share, found.cpu_share) == (0, 0.0, 0.0)
+
+
 def test_instructions_and_nanoseconds_are_never_added() -> None:
     mixed = [tick(5), tick(10, unit="instructions", cpu_ms=700)]
     with pytest.raises(ValueError, match="do not add up"):

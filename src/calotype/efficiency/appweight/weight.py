@@ -149,7 +149,7 @@ def _endpoints(totals: dict[str, Totals]) -> tuple[EndpointWeight, ...]:
             errors=each.errors,
             cpu=each.cpu,
             wall_ns=each.wall_ns,
-            traffic_share=each.requests / requests,
+            traffic_share=each.requests / requests if requests else 0.0,
             cpu_share=costs[endpoint] / cost if cost else 0.0,
         )
         for endpoint, each in totals.items()

@@ -109,9 +109,9 @@ def check(name: str) -> str:
         )
     wrong = next((letter for letter in name if not is_allowed(letter)), None)
     if wrong is not None:
+        sentence = _("A user name has letters, digits, dots and underscores; not “%s”.") % _shown(wrong)
         raise ValidationError(
-            _("A user name has letters, digits, dots and underscores; not “%s”.") % _shown(wrong),
-            "characters",
+            _("A user name has no spaces in it.") if wrong.isspace() else sentence, "characters"
         )
     if not name[0].isalnum() or not name[-1].isalnum() or ".." in name:
         raise ValidationError(

@@ -36,18 +36,22 @@ function keys() {
 /** @param {boolean} on @param {(on: boolean) => void} turn */
 function made(on, turn) {
   const dialog = document.createElement("dialog");
-  dialog.className = "sheet keys";
+  dialog.className = "dialog keys";
   const title = document.createElement("h2");
-  title.className = "title";
   title.id = "keys-title";
   title.textContent = gettext("Keyboard shortcuts");
   dialog.setAttribute("aria-labelledby", title.id);
   const close = document.createElement("button");
-  close.className = "button big";
+  close.className = "act close";
   close.type = "button";
-  close.textContent = gettext("Close");
+  close.textContent = "×";
+  close.setAttribute("aria-label", gettext("Close"));
   close.addEventListener("click", () => dialog.close());
-  dialog.append(title, table(), choice(on, turn), close);
+  const [header, body] = [document.createElement("header"), document.createElement("div")];
+  header.append(title, close);
+  body.className = "body";
+  body.append(table(), choice(on, turn));
+  dialog.append(header, body);
   // A click beside the sheet is one on the dialog itself.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   document.body.append(dialog);
