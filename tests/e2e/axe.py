@@ -9,6 +9,7 @@ from axe_playwright_python.base import AxeBase
 from playwright.sync_api import Page
 
 from tests.e2e.conftest import WIDTHS
+from tests.e2e.reading import settled
 
 OFF_BY_DEFAULT = (
     "target-size",  # 2.5.8
@@ -54,6 +55,9 @@ def appearances(page: Page) -> Iterator[tuple[str, int]]:
     """The page in each theme at each width, one after another; at the end it is light and wide as it began."""
     for theme, width in (("light", "desktop"), ("dark", "desktop"), ("dark", "phone"), ("light", "phone")):
         page.set_viewport_size({"width": WIDTHS[width], "height": 900})
-        page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+        # Without motion, or colours would be on their way from one theme to the other.
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
+        settled(page)
         yield theme, WIDTHS[width]
     page.set_viewport_size({"width": WIDTHS["desktop"], "height": 900})
+    page.emulate_media(reduced_motion="no-preference")

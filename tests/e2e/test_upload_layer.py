@@ -23,8 +23,8 @@ from playwright.sync_api import (
     expect,
 )
 
-from tests.e2e.conftest import WIDTHS
 from tests.e2e.axe import violations
+from tests.e2e.conftest import WIDTHS
 from tests.e2e.test_journeys import sign_up
 from tests.running_site import RunningSite
 
