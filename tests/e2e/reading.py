@@ -70,8 +70,8 @@ MOVING = """() => {
 
 BARE = """() => {
     const edge = (style) => ["Top", "Bottom"].some((side) => style[`border${side}Width`] !== "0px" && style[`border${side}Style`] !== "none"
-        && !/, 0\\)$/.test(style[`border${side}Color`])) || style.appearance !== "none" && style.appearance !== "button";
-    const controls = [...document.querySelectorAll(".button, .chip, .pill, input:not([type=hidden]), textarea, select, [role=dialog], dialog, .toast, .menu, .alert")];
+        && !/^rgba.*, 0\\)$/.test(style[`border${side}Color`])) || style.appearance !== "none" && style.appearance !== "button";
+    const controls = [...document.querySelectorAll(".button, .chip, .pill, input:not([type=hidden], [type=file]), textarea, select, [role=dialog], dialog, .toast, .menu, .alert")];
     return controls.filter((e) => e.checkVisibility({visibilityProperty: true}) && !e.closest(".vh, .viewer") && e.offsetWidth > 4 && !edge(getComputedStyle(e)))
         .map((e) => `no edge: ${e.outerHTML.slice(0, 140)}`);
 }"""

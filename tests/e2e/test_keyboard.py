@@ -31,7 +31,7 @@ SAID = """() => {
 
 FOCUS = """() => {
     const e = document.activeElement;
-    const seen = (style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 && !/, 0\\)$|transparent/.test(style.outlineColor);
+    const seen = (style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 && !/^rgba.*, 0\\)$/.test(style.outlineColor);
     const lit = (style) => style.boxShadow !== "none";
     const shown = ["", "::before", "::after"].some((part) => { const style = getComputedStyle(e, part); return seen(style) || lit(style); });
     const {left, top, width, height} = e.getBoundingClientRect();
@@ -84,7 +84,7 @@ def test_tab_through_a_feed_is_seen_at_every_stop(width: int, open_page: OpenPag
     twice = [
         (one["name"], other["name"])
         for one, other in pairwise(stops)
-        if one["href"] and one["href"] == other["href"] and one["post"] == other["post"]
+        if one["post"] and one["href"] and (one["post"], one["href"]) == (other["post"], other["href"])
     ]
     assert twice == []
 
