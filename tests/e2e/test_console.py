@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from calotype.efficiency.profiler import Profiler
+from tests.e2e.axe import violations
 from tests.e2e.conftest import WIDTHS, OpenPage
-from tests.e2e.test_accessibility import violations
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import FilePayload, Page, Route, StorageState, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import PASSWORD, UPLOADER, NewBrowser, SessionOf, log_in
-from tests.e2e.test_accessibility import violations
 from tests.e2e.uploading import CHUNKS, choose, large, photo, share
 from tests.running_site import RunningSite
 
@@ -103,9 +103,9 @@ def test_a_corrupt_file_among_good_ones_is_named_and_the_others_are_posted(page:
     expect(page.locator(".upload.arrived")).to_have_count(2)
     row = page.locator(".upload.refused")
     expect(row.locator("[data-status]")).to_contain_text("cut short")
-    expect(row.get_by_role("button", name="Try photo 2 again")).to_be_visible()
+    expect(row.get_by_role("button", name="Try again, photo 2")).to_be_visible()
     assert violations(page) == []
-    row.get_by_role("button", name="Try photo 2 again").click()
+    row.get_by_role("button", name="Try again, photo 2").click()
     expect(row.locator("[data-status]")).to_contain_text("cut short")
     page.get_by_role("button", name="Share 2 photos").click()
     expect(page).to_have_url(re.compile(r"/p/\d+/edit/\?new"))

@@ -7,8 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import WIDTHS, NewBrowser
-from tests.e2e.test_accessibility import violations
 from tests.e2e.uploading import CHUNKS, choose, heic, photo, rows, share
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

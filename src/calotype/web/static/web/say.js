@@ -12,7 +12,7 @@ const TOAST_MS = 6_000;
 
 /** @param {string} text heard when the reader is at leisure */
 export function say(text) {
-  const region = document.querySelector("[data-say][aria-live]");
+  const region = reached("[data-say][aria-live]");
   if (!region) return;
   // The same sentence twice is said twice only if it changes in between.
   region.textContent = "";
@@ -26,7 +26,7 @@ export function say(text) {
  * @returns {HTMLElement | undefined} to take it away, or to see whether it is still there
  */
 export function toast(text, { error = false, stays = error, action } = {}) {
-  const place = document.querySelector("[data-toasts]");
+  const place = reached("[data-toasts]");
   if (!place) return void say(text);
   const item = document.createElement("div");
   item.className = error ? "toast error" : "toast";
@@ -43,6 +43,23 @@ export function toast(text, { error = false, stays = error, action } = {}) {
   place.append(item);
   if (!stays) setTimeout(() => item.remove(), TOAST_MS);
   return item;
+}
+
+/**
+ * One of the two places. While a dialog is open all beside it is inert, neither heard nor touched: then it is one within the
+ * dialog, and what still stands there when that closes goes on in the page.
+ * @param {string} selector
+ */
+function reached(selector) {
+  const place = document.querySelector(`body > ${selector}`);
+  const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
+  if (!place || !dialog) return place;
+  const there = dialog.querySelector(`:scope > ${selector}`);
+  if (there) return there;
+  const inside = /** @type {Element} */ (place.cloneNode());
+  dialog.append(inside);
+  dialog.addEventListener("close", () => (place.append(...inside.children), inside.remove()), { once: true });
+  return inside;
 }
 
 /**

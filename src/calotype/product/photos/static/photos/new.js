@@ -48,6 +48,8 @@ const rows = new Map();
 const sent = new Map();
 /** @type {Set<string>} */
 const waiting = new Set();
+/** Whether a photo has arrived since it was said that all have. */
+let untold = false;
 /** The draft whose post this page goes to when it is made. */
 let awaited = "";
 
@@ -104,6 +106,10 @@ async function show() {
     progress(shown, some, sent, some.some((each) => waiting.has(each.id)));
     void picture(shown, some);
   });
+  if (untold && photos.length && !list.querySelector(":scope > :not(.arrived, .refused)")) {
+    untold = false;
+    say(gettext("All photos are uploaded."));
+  }
   const good = photos.length - list.querySelectorAll(".refused").length;
   form.classList.toggle("has-photos", photos.length > 0);
   within("queue").hidden = photos.length === 0;
@@ -141,12 +147,10 @@ listen((news) => {
 /** @param {Transfer} transfer */
 function arrived(transfer) {
   waiting.delete(transfer.id);
+  if (transfer.draft !== draft.id) return;
   const name = rows.get(transfer.item)?.item.name;
-  if (!name) return;
-  if (transfer.state === "refused") say(`${name}: ${transfer.sentence}`);
-  else if (![...rows.values()].some(({ row }) => !row.matches(".arrived, .refused") && row.dataset["id"] !== transfer.item)) {
-    say(gettext("All photos are uploaded."));
-  }
+  if (transfer.state === "refused") say(name ? `${name}: ${transfer.sentence}` : transfer.sentence);
+  else untold = true;
 }
 
 /** @param {import("./queue.js").Problem} news */

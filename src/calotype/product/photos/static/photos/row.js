@@ -62,7 +62,7 @@ export function place({ row, item }, at, all, perPost) {
     up: gettext("Move photo {n} up", { n }),
     down: gettext("Move photo {n} down", { n }),
     edit: gettext("Edit photo {n}", { n }),
-    again: gettext("Try photo {n} again", { n }),
+    again: gettext("Try again, photo {n}", { n }),
     remove: gettext("Remove photo {n}, {name}", { n, name: item.name }),
   };
   for (const [name, text] of Object.entries(names)) part(row, name).setAttribute("aria-label", text);

@@ -108,7 +108,7 @@ function go(next) {
   const count = total > 1 ? gettext("{n} of {total}", { n: next.at + 1, total }) : "";
   words.textContent = [by, count, shown.alt].filter(Boolean).join(" · ");
   dialog.setAttribute("aria-label", words.textContent);
-  say(words.textContent);
+  if (dialog.open) say(words.textContent); // else the name of what opens says it
 }
 
 /** Width by height, as the photograph is. @param {HTMLImageElement} img */
