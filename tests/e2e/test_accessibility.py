@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, StorageSta
 
 from calotype.efficiency.profiler import Profiler
 from tests.e2e.axe import everywhere, violations
+from tests.e2e.conftest import delete, share
 from tests.e2e.inside import PASSWORD, Inside, ask
 from tests.e2e.reading import lost, moving, unseen
-from tests.e2e.test_feed_layer import delete, share
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

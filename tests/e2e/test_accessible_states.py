@@ -9,10 +9,9 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, Route, StorageState, expect
 
 from tests.e2e.axe import everywhere
-from tests.e2e.conftest import OpenPage
+from tests.e2e.conftest import OpenPage, delete, share
 from tests.e2e.reading import settled, unseen
-from tests.e2e.test_feed_layer import delete, share
-from tests.e2e.test_upload_layer import photo
+from tests.e2e.uploading import photo
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -10,9 +10,8 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
-from tests.e2e.conftest import WIDTHS, OpenPage
-from tests.e2e.test_feed_layer import delete, share
-from tests.e2e.test_upload_layer import photo
+from tests.e2e.conftest import WIDTHS, OpenPage, delete, share
+from tests.e2e.uploading import photo
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

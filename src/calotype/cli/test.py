@@ -196,7 +196,7 @@ def _second_python() -> str | None:
 def _make_environment(python: str) -> None:
     """The second one, in time; a failure is the second run's, which tries again and says why."""
     subprocess.run(
-        [checkout() / "calotype", "check", "--help"],
+        [str(checkout() / "calotype"), "check", "--help"],
         env=_second_environment(python),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
