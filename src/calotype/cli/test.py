@@ -188,7 +188,7 @@ def _second_python() -> str | None:
     """The oldest that there must be, when it is here and is not the one of this run."""
     if sys.version_info[:2] == OLDEST:
         return None
-    find = [checkout() / "calotype", "--which-python", ".".join(map(str, OLDEST))]
+    find = [str(checkout() / "calotype"), "--which-python", ".".join(map(str, OLDEST))]
     found = subprocess.run(find, capture_output=True, text=True, check=False)
     return found.stdout.strip() or None
 
