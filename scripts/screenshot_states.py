@@ -268,6 +268,7 @@ PICTURES: dict[str, Picture] = {
     "comment-failed": Picture("/p/{several}/", comment_without_a_line),
     "session-ended": Picture("/p/{several}/", comment_after_the_session),
     "profile": Picture("{author}"),
+    "profile-menu": Picture("{author}", partial(press, ".who .more summary", ".who .menu")),
     "profile-own": Picture("/@jan/"),
     "profile-empty": Picture("/@{newcomer}/", who=NEWCOMER),
     "explore": Picture("/explore/"),
@@ -298,6 +299,9 @@ PICTURES: dict[str, Picture] = {
         "/settings/notifications/", partial(press, "main .button.primary", "[data-saved-state]:not(:empty)")
     ),
     "settings-feed": Picture("/settings/feed/"),
+    "block": Picture("{author}block/"),
+    "remove-follower": Picture("{author}remove/"),
+    "settings-blocked": Picture("/settings/blocked/"),
     "settings-password": Picture("/settings/password/"),
     "settings-password-refused": Picture(
         "/settings/password/", partial(send, {"current": "not it", "new": "short"}, ".errors")

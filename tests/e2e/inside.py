@@ -1,6 +1,6 @@
 """What only a process of the site's own knows, for tests of its pages: `python -m tests.e2e.inside`, with `$CALOTYPE_DATA`.
 
-Prints JSON: every route of the URL configuration; the pages of errors, by status; and somebody who has just joined, with a
+Prints JSON: every route of the URL configuration; the pages of errors, by status; and somebody who has just joined and has blocked somebody, with a
 link to choose a new password.
 """
 
@@ -18,6 +18,9 @@ from typing import Any
 from tests.running_site import SOURCE, RunningSite
 
 PASSWORD = "long enough to be one"
+
+BLOCKED = "pat"
+"""Of the demo, by the newcomer."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,14 @@ async def join(username: str) -> str:
     from calotype.config.wiring import open_site
     from calotype.product.accounts.actions import sign_up
     from calotype.product.accounts.models import Account
+    from calotype.product.accounts.queries import named
+    from calotype.product.accounts.types import AccountId
+    from calotype.product.follows.actions import block
 
     async with open_site(settings.SITE, settings.DATA) as site:
         email = f"{username}@mail.example"
         id_ = await sign_up(site.graph, username=username, email=email, password=PASSWORD)
+        await block(site.graph, id_, AccountId((await named(site.graph, BLOCKED)).id))
     account = await Account.objects.aget(pk=id_)
     token = default_token_generator.make_token(account)
     return reverse("password_reset_confirm", args=[urlsafe_base64_encode(force_bytes(account.pk)), token])
