@@ -9,7 +9,7 @@ from PIL import Image
 
 from calotype.infra.blobs import BlobStore
 from calotype.infra.tao import Sweep
-from calotype.product.photos import actions, staging
+from calotype.product.photos import changes, staging
 from calotype.web.site import Site
 from tests.client import Answer, Client
 
@@ -67,4 +67,4 @@ async def staged_blobs(store: BlobStore, file: str) -> list[str]:
 
 
 async def remove(site: Site) -> None:
-    await Sweep(site.graph.shards, {"blobs": actions.remove_blobs(site.blobs)}).once()
+    await Sweep(site.graph.shards, {"blobs": changes.remove_blobs(site.blobs)}).once()

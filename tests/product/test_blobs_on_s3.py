@@ -10,7 +10,7 @@ import pytest
 
 from calotype.infra.blobs import S3Blobs, ensure_bucket
 from calotype.infra.tao import Sweep
-from calotype.product.photos import actions
+from calotype.product.photos import actions, changes
 from calotype.product.photos.types import POSTED, Post
 from calotype.web.handler import LeanHandler
 from calotype.web.site import Site
@@ -50,7 +50,7 @@ async def keys(site: Site) -> list[str]:
 
 async def remove_abandoned(site: Site) -> None:
     """What the outbox does about uploads that have become no post."""
-    await Sweep(site.graph.shards, {"blobs": actions.remove_blobs(site.blobs)}).once()
+    await Sweep(site.graph.shards, {"blobs": changes.remove_blobs(site.blobs)}).once()
 
 
 async def test_photos_are_posted_shown_and_deleted(ann_on_s3: Someone, site_on_s3: Site) -> None:

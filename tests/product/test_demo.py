@@ -18,7 +18,7 @@ from calotype.product.demo.people import FOLLOWS as DEMO_FOLLOWS
 from calotype.product.demo.people import PASSWORD, PEOPLE, POSTS
 from calotype.product.demo.population import Size, make_population, social_graph
 from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS
-from calotype.product.photos import actions
+from calotype.product.photos import actions, changes
 from calotype.product.photos.types import POSTED, Post, PostId
 from calotype.web.handler import LeanHandler
 from calotype.web.site import Site
@@ -118,7 +118,7 @@ async def test_deleting_a_borrowed_photo_leaves_it_to_others(
     (edge,) = await web_site.graph.assoc_range(POSTED, ids[0], 0, 5)
     post = await web_site.graph.obj_get(Post, edge.id2)
     assert post is not None
-    await actions.delete(web_site.graph, AccountId(ids[0]), PostId(post.id))
+    await changes.delete(web_site.graph, AccountId(ids[0]), PostId(post.id))
     while await sweep.once():
         pass
     photo = post.data.photos[0]

@@ -28,7 +28,7 @@ from calotype.infra.ids import shard_of
 from calotype.infra.imaging import ImageDamaged
 from calotype.infra.jobs.dispatch import Dispatcher
 from calotype.infra.tao import Graph, Sweep, VersionConflict, Writes
-from calotype.product.photos import actions
+from calotype.product.photos import actions, changes
 from calotype.product.photos.queries import photo_view
 from calotype.product.photos.rendering import render
 from calotype.product.photos.types import STORED, Photo, Post, PostId
@@ -125,7 +125,7 @@ def deletion(someone: Someone, site: Site, post_id: int, sweep: Sweep) -> Callab
     """The post is deleted, and its blobs are removed before anything else happens."""
 
     async def delete() -> None:
-        await actions.delete(site.graph, someone.id, PostId(post_id))
+        await changes.delete(site.graph, someone.id, PostId(post_id))
         while await sweep.once():
             pass
 
@@ -259,7 +259,7 @@ async def test_an_edit_while_the_job_names_what_it_made_is_kept(ann: Someone, we
     post_id, photo = await posted(ann, web_site)
 
     async def edit() -> None:
-        await actions.edit(web_site.graph, ann.id, PostId(post_id), caption="after", alts=["a teal field"])
+        await changes.edit(web_site.graph, ann.id, PostId(post_id), caption="after", alts=["a teal field"])
 
     await render(replace(web_site, graph=Meanwhile(web_site, edit)), post_id, photo.id)
     post = await web_site.graph.obj_get(Post, post_id)
@@ -273,7 +273,7 @@ async def test_what_the_job_names_during_an_edit_is_kept_and_nobody_is_refused(
 ) -> None:
     post_id, photo = await posted(ann, web_site)
     graph = Meanwhile(web_site, lambda: render(web_site, post_id, photo.id))
-    await actions.edit(graph, ann.id, PostId(post_id), caption="after", alts=["a teal field"])
+    await changes.edit(graph, ann.id, PostId(post_id), caption="after", alts=["a teal field"])
     post = await web_site.graph.obj_get(Post, post_id)
     assert post is not None
     assert post.data.caption == "after"

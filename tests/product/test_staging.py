@@ -16,7 +16,7 @@ from PIL import Image
 from calotype.config.wiring import open_site
 from calotype.infra.blobs import S3Blobs, ensure_bucket
 from calotype.infra.tao import Sweep
-from calotype.product.photos import actions, staging
+from calotype.product.photos import changes, staging
 from calotype.product.photos.types import EXPIRED, STAGED
 from calotype.web.handler import LeanHandler
 from calotype.web.site import Site
@@ -251,7 +251,7 @@ async def test_what_nobody_posts_is_removed_a_day_later(
 ) -> None:
     monkeypatch.setattr(staging, "EXPIRES_MS", 0)
     file = await send(ann.browser, picture())
-    handlers = {EXPIRED: staging.expire(web_site.graph), "blobs": actions.remove_blobs(web_site.blobs)}
+    handlers = {EXPIRED: staging.expire(web_site.graph), "blobs": changes.remove_blobs(web_site.blobs)}
     sweep = Sweep(web_site.graph.shards, handlers)
     await sweep.once()
     await sweep.once()

@@ -24,7 +24,7 @@ from calotype.product.feed.tasks import Followers, have_pulled
 from calotype.product.feed.types import HOME, PULLS
 from calotype.product.follows.actions import follow, unfollow
 from calotype.product.follows.types import FOLLOWS
-from calotype.product.photos.actions import delete
+from calotype.product.photos.changes import delete
 from calotype.product.photos.types import POSTED, PUBLISHED, Photo, Post, PostId, PostPublished
 from calotype.std.errors import Unavailable
 from calotype.web.site import Site

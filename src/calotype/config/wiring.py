@@ -31,7 +31,7 @@ from calotype.product.follows.tasks import part, part_if_apart
 from calotype.product.follows.types import BLOCKED, FOLLOWED, UNFOLLOWED, Blocked, Followed, Unfollowed
 from calotype.product.likes.types import LIKED, Liked
 from calotype.product.notifications import tasks as notifications
-from calotype.product.photos.actions import remove_blobs
+from calotype.product.photos.changes import remove_blobs
 from calotype.product.photos.staging import expire
 from calotype.product.photos.tasks import render
 from calotype.product.photos.types import EXPIRED, PUBLISHED, STORED, PhotoStored, PostPublished

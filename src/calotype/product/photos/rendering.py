@@ -18,7 +18,8 @@ import msgspec
 from calotype.infra.blobs import BlobExists, BlobKey, BlobMissing, blob_key
 from calotype.infra.imaging import Processed, Recipe, Variant, process
 from calotype.infra.tao import Graph
-from calotype.product.photos.actions import change_post, prefix
+from calotype.product.photos.actions import prefix
+from calotype.product.photos.changes import change_post
 from calotype.product.photos.queries import PhotoMissing, PostMissing, photo_in, post_of
 from calotype.product.photos.types import Photo, Post
 from calotype.web.site import Site

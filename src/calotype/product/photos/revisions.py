@@ -27,12 +27,11 @@ from calotype.product.photos.actions import (
     ABANDONED_MS,
     RENDER_EVERY_MS,
     Upload,
-    change_post,
     in_imaging,
-    own_post,
     prefix,
     store,
 )
+from calotype.product.photos.changes import change_post, own_post
 from calotype.product.photos.queries import PhotoMissing, photo_in
 from calotype.product.photos.recipe import read, written
 from calotype.product.photos.types import STORED, Photo, PhotoStored, Post, PostId

@@ -19,7 +19,7 @@ from calotype.infra.imaging import DEFAULT_LIMITS
 from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import require_viewer
 from calotype.product.accounts.types import AccountId
-from calotype.product.photos import actions, queries, recipe, revisions, staging
+from calotype.product.photos import actions, changes, queries, recipe, revisions, staging
 from calotype.product.photos.forms import FILE_NAME_LIMIT, CaptionForm, clean_alts
 from calotype.product.photos.types import FILES_PER_UPLOAD, PHOTOS_PER_POST, PostId
 from calotype.std.errors import CalotypeError, Unprocessable
@@ -174,13 +174,13 @@ def _sentences(error: CalotypeError) -> list[str]:
 @require_http_methods(["GET", "HEAD", "POST"])
 async def edit(request: SiteRequest, post_id: int) -> HttpResponse:
     me = await require_viewer(request)
-    post = await actions.own_post(request.site.graph, AccountId(me.id), PostId(post_id))
+    post = await changes.own_post(request.site.graph, AccountId(me.id), PostId(post_id))
     form = CaptionForm(request.POST or None, initial={"caption": post.data.caption})
     errors: list[str] = []
     if request.method == "POST":
         alts, errors = clean_alts(request.POST.getlist("alt"))
         if form.is_valid() and not errors:
-            await actions.edit(
+            await changes.edit(
                 request.site.graph,
                 AccountId(me.id),
                 PostId(post_id),
@@ -243,9 +243,9 @@ async def revise(request: SiteRequest) -> HttpResponse:
 async def delete(request: SiteRequest, post_id: int) -> HttpResponse:
     """Asks first; deletes on POST."""
     me = await require_viewer(request)
-    post = await actions.own_post(request.site.graph, AccountId(me.id), PostId(post_id))
+    post = await changes.own_post(request.site.graph, AccountId(me.id), PostId(post_id))
     if request.method == "POST":
-        await actions.delete(request.site.graph, AccountId(me.id), PostId(post_id))
+        await changes.delete(request.site.graph, AccountId(me.id), PostId(post_id))
         messages.success(request, _("The post is deleted."))
         return see_other(f"/@{me.data.username}/")
     return await show(
