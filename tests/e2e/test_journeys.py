@@ -186,3 +186,42 @@ def test_a_like_is_told_to_its_author_while_their_page_stays_open(open_page: Ope
     author.goto("/notifications/")
     expect(author.get_by_text(f"{friends_name} likes your photo")).to_be_visible()
     expect(second_tab.locator("[data-unread]")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no javascript"])
+def test_somebody_is_blocked_and_unblocked_from_the_keyboard(
+    width: int, javascript: bool, open_page: OpenPage
+) -> None:
+    page, other = open_page(width, javascript=javascript, signed_in=True), open_page(width)
+    name = sign_up(other)
+    page.goto(f"/@{name}/")
+    more = page.locator(f'summary[aria-label="What to do about {name}"]')
+    more.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Block", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"Block {name}?")).to_be_visible()
+    page.get_by_role("button", name="Block").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=f"You have blocked {name}")).to_be_visible()
+    expect(page.get_by_text(f"{name} is blocked.")).to_be_visible()
+    assert other.goto("/@jan/").status == 404  # type: ignore[union-attr]  # a page was opened
+    page.goto("/settings/blocked/")
+    page.get_by_role("button", name=f"Unblock {name}").press("Enter")
+    expect(page.get_by_text(f"{name} is not blocked any longer.")).to_be_visible()
+    expect(page.get_by_text("You have blocked nobody")).to_be_visible()
+    assert other.goto("/@jan/").status == 200  # type: ignore[union-attr]
+
+
+def test_a_follower_is_removed_from_the_list(open_page: OpenPage) -> None:
+    author, follower = open_page(390), open_page(390)
+    name, followers_name = sign_up(author), sign_up(follower)
+    follower.goto(f"/@{name}/")
+    follower.get_by_role("button", name=re.compile("^Follow", re.I)).first.click()
+    expect(follower.locator(f'[data-followers="{name}"]')).to_contain_text("1 follower")
+    author.goto(f"/@{name}/followers/")
+    author.get_by_role("link", name=f"Remove {followers_name} as a follower").click()
+    author.get_by_role("button", name="Remove").click()
+    expect(author.get_by_text(f"{followers_name} no longer follows you.")).to_be_visible()
+    expect(author.get_by_text("No followers yet")).to_be_visible()

@@ -18,9 +18,10 @@ from calotype.infra.ids import shard_of
 from calotype.infra.shards import Shards
 from calotype.infra.tao import START, Edge, Graph
 from calotype.infra.timelines import EVERYTHING, PostgresTimelines
-from calotype.product.accounts.types import Person
+from calotype.product.accounts.types import AccountId, Person
 from calotype.product.feed.queries import home
 from calotype.product.feed.types import HOME
+from calotype.product.follows.actions import block, unfollow
 from calotype.product.follows.types import FOLLOWS
 from calotype.product.photos.types import POSTED, PUBLISHED, Photo, Post, PostPublished
 from tests.running_site import RunningSite, kill, running_site
@@ -170,6 +171,37 @@ async def test_whoever_stops_following_in_the_middle_is_not_shown_it(site: Runni
         for one in leaving:
             page = await home(author.graph, author.timelines, one, 20)
             assert page.items == []
+
+
+async def test_whoever_is_removed_or_blocked_in_the_middle_never_sees_it(site: RunningSite) -> None:
+    """Of those whom it has reached already, and of those whom it has not. From the moment that the call has returned, and
+    whatever the fan-out goes on to push."""
+    async with author_with(site, 9_000) as author:
+        leaving = author.followers[::500]
+        removed, blocked, blocking = leaving[::3], leaving[1::3], leaving[2::3]
+        post = await author.post()
+        await eventually(partial(_more_have_it, author, 0), PATIENCE_S)
+        await asyncio.gather(
+            *(unfollow(author.graph, AccountId(one), AccountId(author.id)) for one in removed),
+            *(block(author.graph, AccountId(author.id), AccountId(one)) for one in blocked),
+            *(block(author.graph, AccountId(one), AccountId(author.id)) for one in blocking),
+        )
+        staying = [one for one in author.followers if one not in leaving]
+        while not await _shown(author, staying[0], post) or not await _shown(author, staying[-1], post):
+            await _sees_nothing(author, leaving)
+        await _sees_nothing(author, leaving)
+        await eventually(lambda: _nobody_follows(author, leaving), PATIENCE_S)
+        await _sees_nothing(author, leaving)
+
+
+async def _sees_nothing(author: Author, people: list[int]) -> None:
+    for one in people:
+        page = await home(author.graph, author.timelines, one, 20)
+        assert page.items == []
+
+
+async def _nobody_follows(author: Author, people: list[int]) -> bool:
+    return not await author.graph.assoc_get_many(FOLLOWS, [(one, author.id) for one in people])
 
 
 async def _shown(author: Author, viewer: int, post: int) -> bool:

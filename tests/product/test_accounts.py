@@ -20,7 +20,7 @@ from calotype.product.accounts import actions, names, store
 from calotype.product.accounts.admin import AccountAdmin
 from calotype.product.accounts.avatars import set_avatar
 from calotype.product.accounts.models import Account
-from calotype.product.accounts.queries import PersonMissing, by_username
+from calotype.product.accounts.queries import PersonMissing, named
 from calotype.product.accounts.types import Person
 from calotype.web.handler import LeanHandler
 from calotype.web.orm import in_thread
@@ -36,7 +36,7 @@ async def test_signing_up_makes_a_person_who_is_signed_in(browser: Client, web_s
     assert (answer.status, answer.location) == (303, "/people/")
     page = await browser.get("/settings/profile/")
     assert page.status == 200
-    node = await by_username(web_site.graph, "newcomer")
+    node = await named(web_site.graph, "newcomer")
     account = await in_thread(Account.objects.get, id=node.id)
     assert account.password.startswith("argon2")
 
@@ -150,7 +150,7 @@ async def test_a_taken_e_mail_leaves_the_name_free(ann: Someone, browser: Client
     assert (await browser.post("/sign-up/", {"username": "leftover", **fields})).status == 422
     assert await store.holder(web_site.graph, "leftover") is None
     with pytest.raises(PersonMissing):
-        await by_username(web_site.graph, "leftover")
+        await named(web_site.graph, "leftover")
 
 
 async def test_a_sign_up_that_dies_half_way_is_undone(

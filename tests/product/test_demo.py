@@ -9,7 +9,7 @@ import pytest
 
 from calotype.infra.tao import Edge, Sweep
 from calotype.infra.tao.check import check_graph
-from calotype.product.accounts.queries import by_username
+from calotype.product.accounts.queries import named
 from calotype.product.accounts.types import AccountId, Person
 from calotype.product.comments.types import HAS_COMMENT, Comment
 from calotype.product.demo.actions import make_demo
@@ -33,7 +33,7 @@ async def demo(web_site: Site) -> Site:
 
 
 async def test_jan_says_contemplative_cat_under_pats_photo(demo: Site) -> None:
-    jan, pat = await by_username(demo.graph, "jan"), await by_username(demo.graph, "pat")
+    jan, pat = await named(demo.graph, "jan"), await named(demo.graph, "pat")
     assert await demo.graph.assoc_get(FOLLOWS, jan.id, [pat.id]) != []
     (posted,) = await demo.graph.assoc_range(POSTED, pat.id, 0, 5)
     post = await demo.graph.obj_get(Post, posted.id2)
@@ -47,7 +47,7 @@ async def test_jan_says_contemplative_cat_under_pats_photo(demo: Site) -> None:
 
 async def test_making_the_demo_again_changes_nothing(demo: Site) -> None:
     async def state() -> list[tuple[int, list[Edge], list[Edge]]]:
-        people = [await by_username(demo.graph, person.username) for person in PEOPLE]
+        people = [await named(demo.graph, person.username) for person in PEOPLE]
         return [
             (
                 person.version,

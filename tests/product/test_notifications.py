@@ -13,7 +13,7 @@ from calotype.config.wiring import outbox_handlers
 from calotype.infra.tao import START, Sweep
 from calotype.infra.timelines import PostgresTimelines
 from calotype.infra.timelines.types import Page, Place
-from calotype.product.accounts.queries import by_username
+from calotype.product.accounts.queries import named
 from calotype.product.comments import actions as comments
 from calotype.product.follows.actions import follow, unfollow
 from calotype.product.likes.actions import like, unlike
@@ -44,12 +44,12 @@ async def told(ann: Someone, web_site: Site) -> AsyncIterator[Someone]:
 
 
 async def notes(site: Site, person: Someone) -> list[Note]:
-    viewer = await by_username(site.graph, person.username)
+    viewer = await named(site.graph, person.username)
     return (await queries.notes(site.graph, site.timelines, viewer)).notes
 
 
 async def unread(site: Site, person: Someone) -> int:
-    viewer = await by_username(site.graph, person.username)
+    viewer = await named(site.graph, person.username)
     return await queries.unread(site.graph, site.timelines, viewer)
 
 
@@ -256,7 +256,7 @@ async def test_a_page_of_notifications_costs_so_many_statements_however_many_the
         for _ in range(2):
             await like(web_site.graph, (await new_person()).id, mine)
     await all_done(work)
-    viewer = await by_username(web_site.graph, told.username)
+    viewer = await named(web_site.graph, told.username)
     amounts = []
     for _ in range(2):
         async with counted(web_site) as statements:

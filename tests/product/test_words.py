@@ -108,8 +108,8 @@ def test_only_names_that_are_somebodys_are_linked_and_all_else_is_escaped() -> N
 def test_ten_kilobytes_take_no_longer_than_ten_times_one(part: str) -> None:
     def seconds(size: int) -> float:
         text = part * (size // len(part))
-        started = time.perf_counter()
+        started = time.thread_time()
         parse(text)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     assert min(seconds(10_000) for _ in range(3)) < 40 * min(seconds(1_000) for _ in range(3)) + 0.005

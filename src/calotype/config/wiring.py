@@ -27,7 +27,8 @@ from calotype.product import graph_types
 from calotype.product.accounts.actions import abandoned_sign_up, send_reset_mail
 from calotype.product.comments.types import COMMENTED, Commented
 from calotype.product.feed.tasks import fan_out_of, followed, unfollowed
-from calotype.product.follows.types import FOLLOWED, UNFOLLOWED, Followed, Unfollowed
+from calotype.product.follows.tasks import part, part_if_apart
+from calotype.product.follows.types import BLOCKED, FOLLOWED, UNFOLLOWED, Blocked, Followed, Unfollowed
 from calotype.product.likes.types import LIKED, Liked
 from calotype.product.notifications import tasks as notifications
 from calotype.product.photos.actions import remove_blobs
@@ -123,10 +124,11 @@ def outbox_handlers(site: Site, sender: Sender) -> Mapping[str, Handler]:
         JOB: sender.call,
         PUBLISHED: _sent(sender, PostPublished, fan_out_of),
         STORED: _sent(sender, PhotoStored, render),
-        FOLLOWED: _sent(sender, Followed, followed, notifications.followed),
+        FOLLOWED: _sent(sender, Followed, part_if_apart, followed, notifications.followed),
         LIKED: _sent(sender, Liked, notifications.liked),
         COMMENTED: _sent(sender, Commented, notifications.commented),
         UNFOLLOWED: _sent(sender, Unfollowed, unfollowed),
+        BLOCKED: _sent(sender, Blocked, part),
         WRITTEN: _sent(sender, Written, tags.index),
         MENTIONED: _sent(sender, Mentioned, notifications.mentioned),
         "forget": forget(site.graph),

@@ -1,6 +1,6 @@
 """Every object and association of the product, declared by importing this module."""
 
-from calotype.product.accounts.types import JOINED, Person
+from calotype.product.accounts.types import BLOCKED_BY, BLOCKS, JOINED, Person
 from calotype.product.comments.types import AUTHORED, AUTHORED_BY, COMMENT_ON, HAS_COMMENT, Comment
 from calotype.product.explore.types import Ranking
 from calotype.product.feed.types import PULLS
@@ -14,6 +14,8 @@ from calotype.product.words.types import MENTIONED_IN, MENTIONS, TOLD
 __all__ = [
     "AUTHORED",
     "AUTHORED_BY",
+    "BLOCKED_BY",
+    "BLOCKS",
     "COMMENT_ON",
     "FOLLOWED_BY",
     "FOLLOWS",

@@ -306,6 +306,9 @@ class GraphMachine(RuleBasedStateMachine):
                 assert {id2 for one, id2 in edges if one == id1} == {id2 for _, id2, _ in want}
         one = self.ids[0]
         assert self.run(self.graph.assoc_count(LIKES, one)) == len(self.newest_first(LIKES, one))
+        either = {id2 for assoc in (LIKES, LOVES) for _, id2, _ in self.newest_first(assoc, one)}
+        assert self.run(self.graph.assoc_among((LIKES, LOVES), one, [*self.ids, *ABSENT])) == either
+        assert self.run(self.graph.assoc_among((LIKES, LOVES), ABSENT[0], self.ids)) == set()
 
     def teardown(self) -> None:
         if self.ids:

@@ -166,6 +166,17 @@ class Graph:
         found = await self._reader.edges(assoc.partition, keys)
         return {(key[0], key[2]): edge for key, edge in found.items()}
 
+    async def assoc_among(self, assocs: Sequence[Association], id1: int, id2s: Iterable[int]) -> set[int]:
+        """Which of `id2s` any of id1's associations of these types, all of one partition, leads to. Made for lists that are
+        nearly always empty: then nothing but their lengths is read, whatever `id2s` are."""
+        partition = assocs[0].partition
+        lengths = await self._reader.counts(partition, {(id1, assoc.number): 0 for assoc in assocs})
+        some = [number for (_, number), length in lengths.items() if length]
+        if not some:
+            return set()
+        keys = dict.fromkeys((id1, number, id2) for id2 in id2s for number in some)
+        return {key[2] for key in await self._reader.edges(partition, keys)}
+
     async def assoc_count(self, assoc: Association, id1: int) -> int:
         """How long the list is: exact."""
         return (await self.assoc_count_many(assoc, (id1,)))[id1]

@@ -7,7 +7,7 @@ from typing import NewType
 import msgspec
 
 from calotype.infra.ids import compose
-from calotype.infra.tao import association, object_type
+from calotype.infra.tao import LIST_LIMIT, association, association_pair, object_type
 
 AccountId = NewType("AccountId", int)
 
@@ -42,6 +42,13 @@ class Person(msgspec.Struct, frozen=True, omit_defaults=True):
 
 JOINED = association(11, "joined", partition="people")
 """From the root of a logical shard to each person on it: the people of the site, newest first."""
+
+BLOCKS, BLOCKED_BY = association_pair(14, "blocks", 15, "blocked_by", partition="people")
+"""From a person to whom they have blocked. Two people with such an edge between them, whichever way, are apart: neither is
+shown anything of the other (`queries.people`)."""
+
+BLOCKING_LIMIT = LIST_LIMIT
+"""People that one may block: as many as one read of the list can reach."""
 
 
 def shard_root(shard: int) -> int:

@@ -39,9 +39,9 @@ async def add(
 
     A second call with the same `key` answers the comment of the first. `at_ms` dates it back.
     """
-    await post_of(graph, post_id)
+    await post_of(graph, post_id, author)
     shard = shard_of(post_id)
-    mentions = await people_in(graph, text)
+    mentions = await people_in(graph, text, author)
     (id_,) = await graph.shards.next_ids(shard)
     async with graph.transaction("comments", shard) as write:
         if (
@@ -67,7 +67,7 @@ async def delete(graph: Graph, account_id: AccountId, post_id: PostId, comment_i
     comment = await graph.obj_get(Comment, comment_id)
     if comment is None or comment.data.post != post_id:
         raise CommentMissing(_("There is no such comment; it may have been deleted."))
-    post = await post_of(graph, post_id)
+    post = await post_of(graph, post_id, None)
     if account_id not in (comment.data.author, post.data.author):
         raise NotYourComment(_("Only who wrote a comment or who posted the photo can delete it."))
     async with graph.transaction("comments", shard_of(post_id)) as write:

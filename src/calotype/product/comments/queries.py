@@ -35,10 +35,12 @@ async def commenters(graph: Graph, post_ids: Iterable[int], amount: int) -> dict
     }
 
 
-async def latest(graph: Graph, post_ids: Iterable[int], amount: int) -> dict[int, list[Said]]:
-    """The last comments under each post, oldest of them first."""
+async def latest(
+    graph: Graph, post_ids: Iterable[int], amount: int, viewer: int | None
+) -> dict[int, list[Said]]:
+    """The last comments under each post, oldest of them first; of the last `amount`, those that `viewer` may see."""
     lists = await graph.assoc_range_many(HAS_COMMENT, post_ids, amount)
-    said = await _said(graph, [edge for edges in lists.values() for edge in edges])
+    said = await _said(graph, [edge for edges in lists.values() for edge in edges], viewer)
     return {
         post_id: [said[edge.id2] for edge in reversed(edges) if edge.id2 in said]
         for post_id, edges in lists.items()
@@ -50,7 +52,7 @@ async def one(graph: Graph, comment_id: int) -> Said | None:
     node = await graph.obj_get(Comment, comment_id)
     if node is None:
         return None
-    authors = await people(graph, [node.data.author])
+    authors = await people(graph, [node.data.author], None)
     if node.data.author not in authors:
         return None
     author = card(authors[node.data.author])
@@ -58,19 +60,19 @@ async def one(graph: Graph, comment_id: int) -> Said | None:
 
 
 async def page(
-    graph: Graph, post_id: int, limit: int, before: Cursor = START
+    graph: Graph, post_id: int, limit: int, viewer: int | None, before: Cursor = START
 ) -> tuple[list[Said], Cursor | None]:
-    """Comments under a post, oldest of the page first, with the cursor of the page before it."""
+    """Comments under a post that `viewer` may see, oldest of the page first, with the cursor of the page before it."""
     edges = await graph.assoc_range(HAS_COMMENT, post_id, 0, limit + 1, before=before)
-    said = await _said(graph, edges[:limit])
+    said = await _said(graph, edges[:limit], viewer)
     shown = [said[edge.id2] for edge in reversed(edges[:limit]) if edge.id2 in said]
     return shown, edges[limit - 1].cursor if len(edges) > limit else None
 
 
-async def _said(graph: Graph, edges: Sequence[Edge]) -> dict[int, Said]:
-    """The comments at these edges, by id; those of people who are gone are left out."""
+async def _said(graph: Graph, edges: Sequence[Edge], viewer: int | None) -> dict[int, Said]:
+    """The comments at these edges, by id; those of people whom `viewer` may not see are left out."""
     quotes = {edge: _quote.decode(edge.data) for edge in edges if edge.data is not None}
-    authors = await people(graph, {quote.author for quote in quotes.values()})
+    authors = await people(graph, {quote.author for quote in quotes.values()}, viewer)
     cards = {id_: card(author) for id_, author in authors.items()}
     return {
         edge.id2: Said(edge.id2, cards[quote.author], quote.text, quote.mentions, edge.time)

@@ -55,7 +55,7 @@ async def _shown(request: SiteRequest, post_id: int, comment_id: CommentId) -> H
     said = await queries.one(request.site.graph, comment_id)
     if said is None:
         raise actions.CommentMissing(_("There is no such comment; it may have been deleted."))
-    post = await post_of(request.site.graph, post_id)
+    post = await post_of(request.site.graph, post_id, me.id)
     context = {
         "me": card(me),
         "item": {"id": post_id, "author": {"id": post.data.author}},

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from calotype.product.accounts import actions as accounts
 from calotype.product.accounts.avatars import set_avatar
-from calotype.product.accounts.queries import PersonMissing, by_username
+from calotype.product.accounts.queries import PersonMissing, named
 from calotype.product.accounts.types import AccountId
 from calotype.product.comments import actions as comments
 from calotype.product.comments.types import HAS_COMMENT
@@ -53,7 +53,7 @@ async def make_demo(site: Site, progress: Progress) -> None:
 
 async def _person(site: Site, person: DemoPerson) -> AccountId:
     try:
-        node = await by_username(site.graph, person.username)
+        node = await named(site.graph, person.username)
     except PersonMissing:
         email = f"{person.username}@demo.example"
         account_id = await accounts.sign_up(

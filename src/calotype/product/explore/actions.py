@@ -53,7 +53,7 @@ async def rank(graph: Graph, now_ms: int | None = None) -> Ranking:
     candidates = await _candidates(fresh, now)
     short = await _short_list(fresh, candidates)
     points = await _points(fresh, short)
-    authors = await people(fresh, {post.data.author for post in short})
+    authors = await people(fresh, {post.data.author for post in short}, None)
     best = sorted(
         (
             (score(points[post.id], posted_at(post)), post)

@@ -18,6 +18,8 @@ async def ranking(graph: Graph) -> Ranking | None:
     return None if node is None else node.data
 
 
-async def popular(graph: Graph, found: Ranking, limit: int, offset: int = 0) -> list[Listed]:
-    """The posts of a ranking that are there to be seen now, best first."""
-    return (await visible(graph, [each.post for each in found.posts]))[offset : offset + limit]
+async def popular(
+    graph: Graph, found: Ranking, limit: int, viewer: int | None, offset: int = 0
+) -> list[Listed]:
+    """The posts of a ranking that `viewer` may see now, best first."""
+    return (await visible(graph, [each.post for each in found.posts], viewer))[offset : offset + limit]

@@ -26,7 +26,9 @@ async def explore(request: SiteRequest) -> HttpResponse:
     graph = request.site.graph
     ranking = await queries.ranking(graph)
     offset = paging.offset(request.GET.get("before"))
-    found = await queries.popular(graph, ranking, GRID_PAGE + 1, offset) if ranking else []
+    found = (
+        await queries.popular(graph, ranking, GRID_PAGE + 1, request.account_id, offset) if ranking else []
+    )
     context = {
         "posts": [cell(each) for each in found[:GRID_PAGE]],
         "older": str(offset + GRID_PAGE) if len(found) > GRID_PAGE else "",
@@ -45,7 +47,7 @@ async def statuses(request: SiteRequest) -> HttpResponse:
     me = await viewer(request)
     ranking = await queries.ranking(graph)
     limit, offset = paging.limit(request.GET.get("limit")), paging.offset(request.GET.get("offset"))
-    found = await queries.popular(graph, ranking, limit, offset) if ranking else []
+    found = await queries.popular(graph, ranking, limit, request.account_id, offset) if ranking else []
     wanted = [(each.post.id, each.author.id) for each in found]
     items = await items_of(graph, me.id if me else None, wanted)
     return json([status(item, origin_of(request)) for item in items])

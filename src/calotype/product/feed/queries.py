@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from calotype.infra.tao import START, Cursor, Graph
 from calotype.infra.timelines import Entry, Timelines
-from calotype.product.accounts.queries import PersonMissing, card, people
+from calotype.product.accounts.queries import PersonMissing, apart_from, card, people
 from calotype.product.comments.queries import comment_counts, latest
 from calotype.product.feed import places
 from calotype.product.feed.types import FeedPage, Item
@@ -59,13 +59,13 @@ async def newer(graph: Graph, timelines: Timelines, viewer: int, after: Cursor, 
     """How many posts of the feed are above a place, counted up to `limit`."""
     found = await places.above(graph, timelines, viewer, after, limit)
     authors = {entry.source for entry in found.entries}
-    posts, followed = await together(
+    posts, followed, apart = await together(
         graph.obj_get_many(Post, [entry.id for entry in found.entries]),
         followed_among(graph, viewer, list(authors - {viewer})),
+        apart_from(graph, viewer, authors),
     )
-    return sum(
-        entry.id in posts and (entry.source == viewer or entry.source in followed) for entry in found.entries
-    )
+    shown = (followed | {viewer}) - apart
+    return sum(entry.id in posts and entry.source in shown for entry in found.entries)
 
 
 async def posts_by(
@@ -78,7 +78,7 @@ async def posts_by(
 ) -> FeedPage:
     """A page of one person's posts, newest first; places as of `home`. Raises `PersonMissing`."""
     there, (entries, more) = await together(
-        people(graph, [author]), _posted(graph, author, limit, before, after)
+        people(graph, [author], viewer), _posted(graph, author, limit, before, after)
     )
     if not there:
         raise PersonMissing(_("There is nobody with this id here."))
@@ -122,16 +122,16 @@ async def items_of(
 ) -> list[Item]:
     """Posts, given as (post, author), with their authors, counts, likes and last comments: all asked for at once.
 
-    Posts that are gone, and posts of people who are gone, are left out.
+    Posts that are gone, and posts of people who are gone or apart from `viewer`, are left out.
     """
     ids = [post_id for post_id, _ in wanted]
     posts, authors, likes, liked, talk, said = await together(
         graph.obj_get_many(Post, ids),
-        people(graph, {author for _, author in wanted}),
+        people(graph, {author for _, author in wanted}, viewer),
         like_counts(graph, ids),
         liked_among(graph, viewer, ids),
         comment_counts(graph, ids),
-        latest(graph, ids, comments),
+        latest(graph, ids, comments, viewer),
     )
     return [
         Item(

@@ -103,12 +103,12 @@ async def newer(request: SiteRequest) -> HttpResponse:
 async def post(request: SiteRequest, post_id: int) -> HttpResponse:
     graph = request.site.graph
     before = paging.decode(request.GET.get("before"))
-    node = await post_of(graph, post_id)
     me = await viewer(request)
     viewer_id = me.id if me else None
+    node = await post_of(graph, post_id, None)  # whether they may see it, `items_of` says
     items, (said, older), followed = await asyncio.gather(
         queries.items_of(graph, viewer_id, [(node.id, node.data.author)], comments=0),
-        comments_page(graph, post_id, COMMENTS_A_PAGE, before),
+        comments_page(graph, post_id, COMMENTS_A_PAGE, viewer_id, before),
         followed_among(graph, viewer_id or 0, [node.data.author]),
     )
     if not items:

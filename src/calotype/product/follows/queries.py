@@ -29,10 +29,10 @@ async def counts(graph: Graph, id_: int) -> FollowCounts:
 
 
 async def page(
-    graph: Graph, association: Association, id_: int, before: Cursor, limit: int
+    graph: Graph, association: Association, id_: int, before: Cursor, limit: int, viewer: int | None
 ) -> tuple[list[PersonCard], Cursor | None]:
-    """A page of followers or followees, with the cursor of the next one."""
+    """A page of a list of people, as `viewer` may see it, with the cursor of the next one."""
     edges = await graph.assoc_range(association, id_, 0, limit + 1, before=before)
-    found = await people(graph, [edge.id2 for edge in edges[:limit]])
+    found = await people(graph, [edge.id2 for edge in edges[:limit]], viewer)
     cards = [card(found[edge.id2]) for edge in edges[:limit] if edge.id2 in found]
     return cards, edges[limit - 1].cursor if len(edges) > limit else None

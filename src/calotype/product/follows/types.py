@@ -26,6 +26,17 @@ class Unfollowed(msgspec.Struct, frozen=True):
     followee: int
 
 
+BLOCKED = "blocked"
+
+
+class Blocked(msgspec.Struct, frozen=True):
+    """The payload of an outbox row of kind `BLOCKED`: somebody has blocked somebody, `at` in milliseconds since 1970."""
+
+    blocker: int
+    blocked: int
+    at: int
+
+
 FOLLOWS, FOLLOWED_BY = association_pair(1, "follows", 2, "followed_by", partition="people")
 
 FOLLOWING_LIMIT = LIST_LIMIT

@@ -10,7 +10,7 @@ from calotype.product.photos.types import PostId
 
 async def like(graph: Graph, account_id: AccountId, post_id: PostId) -> bool:
     """Like a post; False when one did already. Raises `PostMissing`."""
-    await post_of(graph, post_id)
+    await post_of(graph, post_id, account_id)
     shard = shard_of(account_id)
     async with graph.transaction("likes", shard) as write:
         written = await write.edge(LIKES, account_id, post_id, time=None, data=None, present=True)
@@ -21,5 +21,5 @@ async def like(graph: Graph, account_id: AccountId, post_id: PostId) -> bool:
 
 async def unlike(graph: Graph, account_id: AccountId, post_id: PostId) -> bool:
     """Take a like back; False when there was none. Raises `PostMissing`."""
-    await post_of(graph, post_id)
+    await post_of(graph, post_id, None)
     return (await graph.assoc_del(LIKES, account_id, post_id)).changed

@@ -12,6 +12,7 @@ import msgspec
 
 from calotype.infra.tao import Edge, Graph
 from calotype.infra.timelines import EVERYTHING, Entry, Timelines
+from calotype.product.accounts.queries import apart_from
 from calotype.product.accounts.types import AccountId, Person
 from calotype.product.comments.types import HAS_COMMENT, Comment, Quote
 from calotype.product.follows.types import FOLLOWED_BY
@@ -47,8 +48,11 @@ async def tell(
     graph: Graph, timelines: Timelines, live: Live, owner: int, kind: Kind, happened: Entry
 ) -> None:
     """Push an entry to somebody who wants such, and to their open pages."""
-    person = await Graph(graph.shards).obj_get(Person, owner)
+    fresh = Graph(graph.shards)
+    person = await fresh.obj_get(Person, owner)
     if owner == happened.source or person is None or person.data.suspended or kind.word in person.data.quiet:
+        return
+    if await apart_from(fresh, owner, [happened.source]):
         return
     await timelines.push(ACTIVITY, [owner], [happened], keep=KEPT)
     await live.tell(owner)

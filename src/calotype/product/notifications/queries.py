@@ -150,7 +150,7 @@ async def _facts(graph: Graph, viewer: int, entries: Sequence[Entry]) -> Facts:
     mentions = [(viewer, entry.id) for entry in entries if kind_of(entry) is Kind.MENTION]
     follows = [(viewer, entry.source) for entry in entries if kind_of(entry) is Kind.FOLLOW]
     everybody, comments, still_liked, following = await together(
-        people(graph, {entry.source for entry in entries}),
+        people(graph, {entry.source for entry in entries}, viewer),
         graph.obj_get_many(Comment, said),
         graph.assoc_get_many(LIKED_BY, likes),
         graph.assoc_get_many(FOLLOWED_BY, follows),

@@ -137,7 +137,7 @@ async def publish(
     photos, refused, notes = await _store_all(site, ids, uploads)
     if not photos:
         raise NothingStored(" ".join(refused), files=refused)
-    mentions = await people_in(site.graph, caption)
+    mentions = await people_in(site.graph, caption, author)
     whole = Post(author=author, photos=photos, caption=caption, mentions=mentions, at=at_ms)
     try:
         posts = await _post(site.graph, whole, key, [pending], follow)
@@ -313,7 +313,7 @@ async def edit(
     """Change the caption and the descriptions, given in the photos' order. Raises `PostMissing`, `NotYours`,
     `VersionConflict`."""
     known = await own_post(graph, author, post_id)
-    mentions = await people_in(graph, caption, known.data.mentions)
+    mentions = await people_in(graph, caption, author, known.data.mentions)
 
     def edited(post: Post) -> Post:
         photos = [
@@ -338,7 +338,7 @@ async def change_post(
     """
     for _try in range(CHANGE_TRIES):
         # From the primary: a cache may be behind, and then no try would ever succeed.
-        post = await post_of(Graph(graph.shards), post_id)
+        post = await post_of(Graph(graph.shards), post_id, None)
         changed = change(post.data)
         if changed == post.data:
             return post
@@ -385,7 +385,7 @@ async def delete(graph: Graph, author: AccountId, post_id: PostId) -> None:
 
 async def own_post(graph: Graph, author: AccountId, post_id: PostId) -> Node[Post]:
     """The post, if it is the author's; raises `PostMissing`, `NotYours`."""
-    post = await post_of(graph, post_id)
+    post = await post_of(graph, post_id, author)
     if post.data.author != author:
         raise NotYours(_("This is somebody else's post: only its author can change it."))
     return post

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from calotype.infra.tao import Cursor, Graph, Node
+from calotype.product.accounts.queries import apart_from
 from calotype.product.photos.types import POSTED, Photo, Post
 from calotype.std.errors import NotFound
 
@@ -55,10 +56,10 @@ class Picture(msgspec.Struct, frozen=True):
     height: int
 
 
-async def post_of(graph: Graph, post_id: int) -> Node[Post]:
-    """The post; raises `PostMissing`."""
+async def post_of(graph: Graph, post_id: int, viewer: int | None) -> Node[Post]:
+    """The post, unless its author and `viewer` are apart; raises `PostMissing`."""
     post = await graph.obj_get(Post, post_id)
-    if post is None:
+    if post is None or await apart_from(graph, viewer, [post.data.author]):
         raise PostMissing(_("There is no such post; it may have been deleted."))
     return post
 

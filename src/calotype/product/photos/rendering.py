@@ -37,7 +37,7 @@ async def render(site: Site, post_id: int, photo_id: int) -> None:
     """
     try:
         # A cache may still have a post that is gone, so it is not asked.
-        photo_in((await post_of(Graph(site.graph.shards), post_id)).data, photo_id)
+        photo_in((await post_of(Graph(site.graph.shards), post_id, None)).data, photo_id)
         await _name(site.graph, post_id, photo_id, await _store_missing(site, photo_id))
     except (PhotoMissing, PostMissing):
         await site.blobs.delete_prefix(prefix(photo_id))

@@ -257,8 +257,8 @@ async def delete(request: SiteRequest, post_id: int) -> HttpResponse:
 async def media(
     request: SiteRequest, post_id: int, photo_id: int, name: str, format: str
 ) -> HttpResponseBase:
-    """A variant of a photograph, as long as its post is there to be seen. Originals have no address."""
-    post = await queries.post_of(request.site.graph, post_id)
+    """A variant of a photograph, as long as its post is there to be seen by who asks. Originals have no address."""
+    post = await queries.post_of(request.site.graph, post_id, request.account_id)
     photo = next((photo for photo in post.data.photos if photo.id == photo_id), None)
     if photo is None or not queries.has_variant(photo, name, format):
         raise BlobMissing(_("There is no such photo."))

@@ -26,11 +26,12 @@ class Cell(msgspec.Struct, frozen=True):
     author: PersonCard
 
 
-async def visible(graph: Graph, post_ids: Iterable[int]) -> list[Listed]:
-    """Those of the posts that are there to be seen, in the order given: not what is gone, nor what is of people who are."""
+async def visible(graph: Graph, post_ids: Iterable[int], viewer: int | None) -> list[Listed]:
+    """Those of the posts that `viewer` may see, in the order given: not what is gone, nor what is of people who are gone or
+    apart from them."""
     ids = dict.fromkeys(post_ids)
     posts = await graph.obj_get_many(Post, ids)
-    authors = await people(graph, {post.data.author for post in posts.values()})
+    authors = await people(graph, {post.data.author for post in posts.values()}, viewer)
     found = [posts[id_] for id_ in ids if id_ in posts]
     return [Listed(post, card(authors[post.data.author])) for post in found if post.data.author in authors]
 

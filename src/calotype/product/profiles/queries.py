@@ -23,7 +23,7 @@ class Suggestion(msgspec.Struct, frozen=True):
 
 async def to_find(graph: Graph, viewer: int, limit: int) -> list[Suggestion]:
     """Among those who joined last, people whom `viewer` does not follow: who has posted first, then by followers."""
-    people = [node for node, _ in await newest(graph, CANDIDATES) if node.id != viewer]
+    people = [node for node, _ in await newest(graph, CANDIDATES, viewer) if node.id != viewer]
     ids = [node.id for node in people]
     followed, followers, posts = await asyncio.gather(
         followed_among(graph, viewer, ids),

@@ -9,7 +9,16 @@ from django.views.decorators.http import require_http_methods
 
 from calotype.infra.tao import START, Node
 from calotype.product.accounts.pages import show
-from calotype.product.accounts.queries import by_username, card, require_viewer, viewer
+from calotype.product.accounts.queries import (
+    apart_from,
+    blocked_among,
+    by_username,
+    card,
+    named,
+    nobody_called,
+    require_viewer,
+    viewer,
+)
 from calotype.product.accounts.types import Person
 from calotype.product.comments.queries import comment_counts
 from calotype.product.follows.queries import counts, followed_among
@@ -18,7 +27,7 @@ from calotype.product.photos.queries import posts_of
 from calotype.product.photos.types import POSTED, posted_at
 from calotype.product.profiles.grid import Listed, cell
 from calotype.product.profiles.queries import to_find
-from calotype.product.sharing.cards import profile_card, seen_by_everybody
+from calotype.product.sharing.cards import post_and_author, profile_card
 from calotype.web import paging
 from calotype.web.pages import origin_of, page, see_other, wants_fragment
 from calotype.web.request import SiteRequest
@@ -31,9 +40,11 @@ LAST_POSTS = 3
 
 @require_http_methods(["GET", "HEAD"])
 async def profile(request: SiteRequest, username: str) -> HttpResponse:
-    person = await by_username(request.site.graph, username)
+    person = await named(request.site.graph, username)
     if person.data.username != username:
         return see_other(f"/@{person.data.username}/")
+    if await apart_from(request.site.graph, request.account_id, [person.id]):
+        return await _of_somebody_apart(request, person)
     if wants_fragment(request):
         return page(request, "profiles/_grid.html", {"part": True, **await _grid(request, person)})
     grid, known = await asyncio.gather(_grid(request, person), _known(request, person))
@@ -45,6 +56,14 @@ async def profile(request: SiteRequest, username: str) -> HttpResponse:
         **known,
     }
     return await show(request, "profiles/profile.html", context)
+
+
+async def _of_somebody_apart(request: SiteRequest, person: Node[Person]) -> HttpResponse:
+    """For who has blocked them, how to undo that; for who is blocked, nobody. Raises `PersonMissing`."""
+    me = await require_viewer(request)
+    if not await blocked_among(request.site.graph, me.id, [person.id]):
+        raise nobody_called(person.data.username)
+    return await show(request, "follows/blocked.html", {"person": card(person)})
 
 
 async def _grid(request: SiteRequest, person: Node[Person]) -> dict[str, Any]:
@@ -62,14 +81,17 @@ async def _known(request: SiteRequest, person: Node[Person]) -> dict[str, Any]:
     """What stands above the posts."""
     graph = request.site.graph
     me = await viewer(request)
-    follow_counts, post_count, followed = await asyncio.gather(
+    me_id = me.id if me else 0
+    follow_counts, post_count, followed, follows_you = await asyncio.gather(
         counts(graph, person.id),
         graph.assoc_count(POSTED, person.id),
-        followed_among(graph, me.id if me else 0, [person.id]),
+        followed_among(graph, me_id, [person.id]),
+        followed_among(graph, person.id, [me_id]),
     )
     return {
         "person": card(person),
         "followed": bool(followed),
+        "follows_you": bool(follows_you),
         "counts": follow_counts,
         "post_count": post_count,
     }
@@ -78,7 +100,7 @@ async def _known(request: SiteRequest, person: Node[Person]) -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD"])
 async def person_card(request: SiteRequest, username: str) -> HttpResponse:
     """What is shown of somebody whose name is pointed at. Public, as the profile is."""
-    person = await by_username(request.site.graph, username)
+    person = await by_username(request.site.graph, username, request.account_id)
     known, (posts, _) = await asyncio.gather(
         _known(request, person), posts_of(request.site.graph, person.id, START, LAST_POSTS)
     )
@@ -92,7 +114,9 @@ async def post_card(request: SiteRequest, post_id: int) -> HttpResponse:
     """What is shown of a post in a grid that is pointed at. Public, as the post is."""
     graph = request.site.graph
     (post, author), likes, talk = await asyncio.gather(
-        seen_by_everybody(graph, post_id), like_counts(graph, [post_id]), comment_counts(graph, [post_id])
+        post_and_author(graph, post_id, request.account_id),
+        like_counts(graph, [post_id]),
+        comment_counts(graph, [post_id]),
     )
     context = {
         "author": author,

@@ -48,10 +48,10 @@ class ProfileCard(msgspec.Struct, frozen=True):
     """Empty for whoever has none."""
 
 
-async def seen_by_everybody(graph: Graph, post_id: int) -> tuple[Node[Post], PersonCard]:
-    """A post and its author; raises `PostMissing`, also for a post of somebody who is gone."""
-    node = await post_of(graph, post_id)
-    author = (await people(graph, [node.data.author])).get(node.data.author)
+async def post_and_author(graph: Graph, post_id: int, viewer: int | None) -> tuple[Node[Post], PersonCard]:
+    """A post and its author; raises `PostMissing`, also for a post of somebody who is gone or apart from `viewer`."""
+    node = await post_of(graph, post_id, None)
+    author = (await people(graph, [node.data.author], viewer)).get(node.data.author)
     if author is None:
         raise PostMissing(_("There is no such post; it may have been deleted."))
     return node, card(author)

@@ -13,7 +13,7 @@ from calotype.product.accounts.pages import show
 from calotype.product.accounts.queries import by_username, card
 from calotype.product.accounts.views import address
 from calotype.product.photos.queries import PostMissing, picture
-from calotype.product.sharing.cards import embed_code, post_card, profile_card, seen_by_everybody
+from calotype.product.sharing.cards import embed_code, post_and_author, post_card, profile_card
 from calotype.product.sharing.oembed import CACHE_S, FormatUnsupported, PhotoEmbed, embed_of, side
 from calotype.web.pages import json, origin_of, wants_fragment
 from calotype.web.rate_limits import RateLimit
@@ -33,7 +33,7 @@ async def oembed(request: SiteRequest) -> HttpResponse:
     origin = origin_of(request)
     post_id = post_at(request.GET.get("url", ""), origin)
     widest, highest = side(request.GET.get("maxwidth")), side(request.GET.get("maxheight"))
-    node, author = await seen_by_everybody(request.site.graph, post_id)
+    node, author = await post_and_author(request.site.graph, post_id, None)
     shown = picture(node.id, node.data.photos[0], widest, highest)
     return _for_everybody(embed_of(post_card(node, author, origin), shown, origin))
 
@@ -60,7 +60,7 @@ def _for_everybody(found: PhotoEmbed) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD"])
 async def share_post(request: SiteRequest, post_id: int) -> HttpResponse:
-    node, author = await seen_by_everybody(request.site.graph, post_id)
+    node, author = await post_and_author(request.site.graph, post_id, request.account_id)
     shared = post_card(node, author, origin_of(request))
     context = {"url": shared.url, "title": shared.title, "shown": shared.by, "code": embed_code(shared)}
     return await _sheet(request, context)
@@ -68,7 +68,7 @@ async def share_post(request: SiteRequest, post_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD"])
 async def share_profile(request: SiteRequest, username: str) -> HttpResponse:
-    person = card(await by_username(request.site.graph, username))
+    person = card(await by_username(request.site.graph, username, request.account_id))
     shared = profile_card(person, origin_of(request))
     return await _sheet(request, {"url": shared.url, "title": shared.title, "shown": shared.title})
 

@@ -35,7 +35,7 @@ async def tag(request: SiteRequest, name: str) -> HttpResponse:
     if key != name:
         return see_other(tag_url(key))
     before = paging.decode(request.GET.get("before"))
-    found, older = await queries.below(request.site.graph, key, GRID_PAGE, before)
+    found, older = await queries.below(request.site.graph, key, GRID_PAGE, request.account_id, before)
     context = {
         "name": key,
         "posts": [cell(each) for each in found],
@@ -56,10 +56,10 @@ async def timeline(request: SiteRequest, name: str) -> HttpResponse:
     max_id, min_id = request.GET.get("max_id"), request.GET.get("min_id")
     older = None
     if min_id:
-        found = await queries.above(graph, key, limit, await place_of(graph, min_id))
+        found = await queries.above(graph, key, limit, request.account_id, await place_of(graph, min_id))
     else:
         before = await place_of(graph, max_id) if max_id else paging.decode(None)
-        found, older = await queries.below(graph, key, limit, before)
+        found, older = await queries.below(graph, key, limit, request.account_id, before)
     wanted = [(each.post.id, each.author.id) for each in found]
     items = await items_of(graph, me.id if me else None, wanted)
     origin = origin_of(request)

@@ -17,16 +17,16 @@ PATIENCE_S = 1.0
 
 
 async def people_in(
-    graph: Graph, text: str, known: Mapping[str, int] = MappingProxyType({})
+    graph: Graph, text: str, author: int, known: Mapping[str, int] = MappingProxyType({})
 ) -> dict[str, int]:
-    """Whom a text mentions, by name. When that cannot be found out within a second, only the names that are `known` from
+    """Whom a text mentions, by name; nobody from whom its author is apart. When that cannot be found out within a second, only the names that are `known` from
     the text before are somebody's; the others stay text."""
     names = names_of(text)
     if not names:
         return {}
     try:
         with deadline(PATIENCE_S):
-            return {name: node.id for name, node in (await by_usernames(graph, names)).items()}
+            return {name: node.id for name, node in (await by_usernames(graph, names, author)).items()}
     except Unavailable as error:
         log.warning("who %d names are cannot be found out, so they stay text: %s", len(names), error)
         return {name: known[name] for name in names if name in known}
