@@ -268,7 +268,7 @@ PICTURES: dict[str, Picture] = {
     "comment-failed": Picture("/p/{several}/", comment_without_a_line),
     "session-ended": Picture("/p/{several}/", comment_after_the_session),
     "profile": Picture("{author}"),
-    "profile-menu": Picture("{author}", partial(press, ".who .more summary", ".who .menu")),
+    "profile-menu": Picture("{author}", partial(press, ".who .more > summary", ".who .menu")),
     "profile-own": Picture("/@jan/"),
     "profile-empty": Picture("/@{newcomer}/", who=NEWCOMER),
     "explore": Picture("/explore/"),
@@ -277,6 +277,7 @@ PICTURES: dict[str, Picture] = {
     "tag-empty": Picture("/tags/nobody_has_used_this/"),
     "people": Picture("/people/"),
     "people-card": Picture("/people/", partial(point_at, ".person .name"), widths=(DESKTOP,)),
+    "block": Picture("/@mara/block/"),
     "followers": Picture("/@mara/followers/"),
     "followers-empty": Picture("/@{newcomer}/followers/", who=NEWCOMER),
     "notifications": Picture("/notifications/"),
@@ -299,8 +300,6 @@ PICTURES: dict[str, Picture] = {
         "/settings/notifications/", partial(press, "main .button.primary", "[data-saved-state]:not(:empty)")
     ),
     "settings-feed": Picture("/settings/feed/"),
-    "block": Picture("{author}block/"),
-    "remove-follower": Picture("{author}remove/"),
     "settings-blocked": Picture("/settings/blocked/"),
     "settings-password": Picture("/settings/password/"),
     "settings-password-refused": Picture(

@@ -17,6 +17,9 @@ GRID = 4
 """Lines, the lowest at 0."""
 
 BARS = 36
+TALLEST = 70
+"""Of a hundred: the names of the marks have their place above."""
+
 STEP_PX, STEP_MOST_PX, STEPS_PX = 3, 14, 300
 """A step is at least and at most so high, and all of them together about so high."""
 
@@ -145,8 +148,8 @@ def distribution(histogram: Histogram, scale: Callable[[float], str]) -> Bars | 
         Bar(
             left=_share(n * width),
             width=_share(width),
-            top=_share(100 - 100 * number / most),
-            height=_share(100 * number / most),
+            top=_share(100 - TALLEST * number / most),
+            height=_share(TALLEST * number / most),
             label=f"{scale(edge)} to {scale(edges[n + 1])}",
             said=f"{number:,} requests",
             share=number / histogram.count,
