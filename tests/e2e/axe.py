@@ -17,7 +17,6 @@ OFF_BY_DEFAULT = (
     "css-orientation-lock",  # 1.3.4
     "table-fake-caption",
     "td-has-header",
-    "p-as-heading",
 )
 OF_COLOURS = ("color-contrast", "link-in-text-block")
 """What another theme can break, and nothing else."""

@@ -71,8 +71,8 @@ MOVING = """() => {
 BARE = """() => {
     const edge = (style) => ["Top", "Bottom"].some((side) => style[`border${side}Width`] !== "0px" && style[`border${side}Style`] !== "none"
         && !/^rgba.*, 0\\)$/.test(style[`border${side}Color`])) || style.appearance !== "none" && style.appearance !== "button";
-    const controls = [...document.querySelectorAll(".button, .chip, .pill, input:not([type=hidden], [type=file]), textarea, select, [role=dialog], dialog, .toast, .menu, .alert")];
-    return controls.filter((e) => e.checkVisibility({visibilityProperty: true}) && !e.closest(".vh, .viewer") && e.offsetWidth > 4 && !edge(getComputedStyle(e)))
+    const controls = [...document.querySelectorAll(".button, .chip, .pill, input:not([type=hidden], [type=file], [type=range]), textarea, select, [role=dialog], dialog, .toast, .menu, .alert")];
+    return controls.filter((e) => e.checkVisibility({visibilityProperty: true}) && !e.matches(".viewer, .editor") && !e.closest(".vh") && e.offsetWidth > 4 && !edge(getComputedStyle(e)))
         .map((e) => `no edge: ${e.outerHTML.slice(0, 140)}`);
 }"""
 """Controls and sheets that lose their edge with their ground, as forced colours take that away."""
@@ -91,10 +91,10 @@ SAME = """() => {
         return before === after;
     };
     const found = [];
-    // The dots are marked by scrolling itself, and only told of it.
+    // Dots are marked by scrolling itself, and only told of it; who is followed is said by the button's words.
     for (const [attribute, other] of [["aria-pressed", "false"], ["aria-selected", "false"], ["aria-current", null]]) {
         for (const e of document.querySelectorAll(`[${attribute}]:not([${attribute}="false"])`)) {
-            if (e.checkVisibility() && !e.closest(".dots") && same(e, attribute, other)) found.push(`${attribute} is not seen: ${e.outerHTML.slice(0, 140)}`);
+            if (e.checkVisibility() && !e.closest(".dots, [data-follow]") && same(e, attribute, other)) found.push(`${attribute} is not seen: ${e.outerHTML.slice(0, 140)}`);
         }
     }
     return found;

@@ -65,7 +65,7 @@ def test_going_offline_and_back_is_shown_while_a_page_is_open(jans: Page) -> Non
     expect(note).to_be_hidden()
     jans.context.set_offline(True)
     expect(note).to_have_text("You are offline")
-    expect(jans.locator('[data-say=""]')).to_have_text("You are offline")
+    expect(jans.get_by_role("status").filter(has=note)).to_have_count(1)  # so it is heard as it appears
     jans.context.set_offline(False)
     expect(note).to_be_hidden()
 

@@ -5,7 +5,7 @@
 // @ts-check
 
 import { watch } from "./outbox.js";
-import { say, toast } from "./say.js";
+import { toast } from "./say.js";
 import { gettext } from "./words.js";
 
 const LOOK_MS = 3_600_000;
@@ -33,13 +33,11 @@ function show(event) {
   const line = note?.querySelector("span");
   if (!(note instanceof HTMLElement) || !line) return;
   const away = !navigator.onLine;
-  const was = note.hidden;
   note.hidden = !away && !kept;
   if (kept) {
     const at = new Intl.DateTimeFormat(document.documentElement.lang || "en", { dateStyle: "medium", timeStyle: "short" });
     line.textContent = gettext("Kept on this device: as of {time}", { time: at.format(new Date(kept)) });
   }
-  if (was && !note.hidden) say(line.textContent ?? "");
   if (!kept || away || offered) return;
   offered = true;
   const why = event ? gettext("The connection is back.") : gettext("The site has not answered in time.");
