@@ -278,6 +278,14 @@ def test_a_lost_context_comes_back_or_is_done_without_and_the_recipe_stays(poste
     assert '"cyanotype"' in (page.locator("[data-photo]").get_attribute("data-recipe") or "")
 
 
+def test_the_filters_have_their_names_in_the_language_of_the_page(posted: OpenPage) -> None:
+    page = posted(language="de")
+    page.locator("[data-edit-photo]").click()
+    page.get_by_role("tab", name="Filter", exact=True).click()
+    page.get_by_text("Cyanotypie", exact=True).click()
+    expect(page.get_by_text("Preußischblau auf Weiß")).to_be_visible()
+
+
 def test_every_icon_of_the_editor_is_drawn(posted: OpenPage) -> None:
     page = opened(posted())
     for tab in ("Crop", "Light", "Filters"):

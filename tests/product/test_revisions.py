@@ -372,6 +372,8 @@ def test_browser_and_server_know_the_same_filters_and_ranges() -> None:
     filters = re.findall(r'^    id: "(\w+)"', (MODULES / "filters.js").read_text(), re.MULTILINE)
     assert len(filters) == 12
     assert {"", *filters} == set(get_args(recipe.FilterId))
+    named = re.findall(r"^  (\w+): \{ name:", (MODULES / "filter_words.js").read_text(), re.MULTILINE)
+    assert named == filters
     for name, low, high in re.findall(
         r"^  (\w+): \[(-?\d+), (-?\d+)\],$", (MODULES / "recipe.js").read_text(), re.MULTILINE
     ):
