@@ -278,6 +278,7 @@ PICTURES: dict[str, Picture] = {
     "people": Picture("/people/"),
     "people-card": Picture("/people/", partial(point_at, ".person .name"), widths=(DESKTOP,)),
     "block": Picture("/@mara/block/"),
+    "remove-follower": Picture("/@mara/remove/"),
     "followers": Picture("/@mara/followers/"),
     "followers-empty": Picture("/@{newcomer}/followers/", who=NEWCOMER),
     "notifications": Picture("/notifications/"),

@@ -29,7 +29,7 @@ def wait_until_kept(page: Page, path: str) -> None:
 def everything_kept(page: Page) -> str:
     """All that the browser has put by for this site, but for files, as text."""
     text: str = page.evaluate("""async () => {
-        const all = [(await indexedDB.databases()).map(each => each.name)];
+        const all = [(await indexedDB.databases()).map(each => each.name), {...localStorage}, {...sessionStorage}];
         for (const name of await caches.keys()) {
             if (name.endsWith("-files")) continue;
             const cache = await caches.open(name);
@@ -63,8 +63,8 @@ def waiting(page: Page) -> int:
         const opening = indexedDB.open("calotype-outbox", 1);
         opening.onupgradeneeded = () => opening.result.createObjectStore("wishes", {keyPath: "about"});
         opening.onsuccess = () => {
-            const count = opening.result.transaction("wishes").objectStore("wishes").count();
-            count.onsuccess = () => { opening.result.close(); resolve(count.result); };
+            const all = opening.result.transaction("wishes").objectStore("wishes").getAll();
+            all.onsuccess = () => { opening.result.close(); resolve(all.result.filter(each => !each.sent).length); };
         };
     })""")
     return amount

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, StorageState, expect
@@ -17,6 +19,9 @@ from tests.e2e.offline import (
     wait_until,
     wait_until_kept,
 )
+from tests.e2e.uploading import CHUNKS, choose, photo
+from tests.e2e.way import Way, way_to
+from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -80,24 +85,21 @@ def test_nothing_of_a_person_is_left_after_they_log_out(
     page.goto("/")
     wait_until_kept(page, "/")
     other_tab.goto("/@away1/")
-    page.evaluate("""() => new Promise((resolve) => {
-        const opening = indexedDB.open("calotype-uploads", 1);
-        opening.onupgradeneeded = () => opening.result.createObjectStore("drafts");
-        opening.onsuccess = () => {
-            const writing = opening.result.transaction("drafts", "readwrite");
-            writing.objectStore("drafts").put("a draft", 1);
-            writing.oncomplete = () => { opening.result.close(); resolve(); };
-        };
-    })""")
+    page.route(CHUNKS, lambda route: route.abort())
+    choose(page, photo("a draft of mine.jpg"))
+    page.get_by_label("Caption").fill("Words of mine")
+    expect(page.locator(".upload [data-status]")).to_contain_text("Waiting for the network")
     assert unsent(page, "/p/17/like/")
     expect_waiting(page, 1)
-    assert "away1" in everything_kept(page)
+    before = everything_kept(page)
+    for kept in ("away1", "calotype-uploads", "calotype-outbox", '"calotype-uploads":"1"'):
+        assert kept in before
+    page.evaluate("sessionStorage.setItem('where', 'in the feed')")
     page.goto("/settings/profile/")
     page.get_by_role("button", name="Log out").click()
     for tab in (page, other_tab):
         expect(tab.get_by_role("heading", name="Log in")).to_be_visible()
-    left = everything_kept(page)
-    assert json.loads(left) == [[]]
+        assert json.loads(everything_kept(tab)) == [[], {}, {}]
     context.set_offline(True)
     for path in ("/", "/@away1/"):
         try:
@@ -115,11 +117,13 @@ def test_nothing_of_a_person_is_left_after_they_log_out(
 
 
 def test_logging_out_offline_deletes_what_was_kept_and_says_that_the_site_does_not_know(jans: Page) -> None:
+    jans.evaluate("sessionStorage.setItem('where', 'in the feed')")
     jans.goto("/settings/profile/")
     jans.context.set_offline(True)
     jans.get_by_role("button", name="Log out").click()
     expect(jans.get_by_role("alert")).to_contain_text("could not be told that you log out")
     assert not FORGOTTEN & set(jans.evaluate("caches.keys()"))
+    assert jans.evaluate("sessionStorage.length") == 0
     jans.goto("/")
     expect(jans.get_by_role("heading", name="You are offline")).to_be_visible()
 
@@ -159,6 +163,68 @@ def test_what_is_kept_is_bounded(jans: Page) -> None:
         return paths.length <= 30 && paths.includes("/") && paths.includes("/@mara/") && paths.includes("/p/59/");
     }""",
     )
+
+
+def test_of_photographs_the_two_hundred_seen_last_are_kept(jans: Page) -> None:
+    jans.evaluate("""async () => {
+        const cache = await caches.open("calotype-1-images");
+        for (let n = 0; n < 260; n++) await cache.put(`/media/old/${n}.webp`, new Response("a photograph"));
+    }""")
+    jans.goto("/@mara/")
+    wait_until(
+        jans,
+        """async () => {
+        const seen = [...document.images].map(each => each.currentSrc).filter(each => each.includes("/media/"));
+        const kept = (await (await caches.open("calotype-1-images")).keys()).map(each => each.url);
+        const old = (n) => kept.some(each => each.endsWith(`/media/old/${n}.webp`));
+        return kept.length <= 200 && seen.length > 0 && seen.every(each => kept.includes(each)) && old(259) && !old(0);
+    }""",
+    )
+
+
+@pytest.fixture
+def on_the_way(
+    site: RunningSite, new_context: NewContext, session_of_jan: StorageState
+) -> Iterator[tuple[Way, Page]]:
+    """Jan's feed, kept by the worker, over a way that can be slowed and cut."""
+    with way_to(site) as way:
+        page = new_context(session_of_jan, way.url).new_page()
+        page.goto("/")
+        wait_until_kept(page, "/")
+        yield way, page
+
+
+def test_a_site_that_takes_longer_than_four_seconds_is_answered_for(on_the_way: tuple[Way, Page]) -> None:
+    way, page = on_the_way
+    way.delay_s = 9
+    began = time.monotonic()
+    page.goto("/", wait_until="commit")
+    assert 3.5 < time.monotonic() - began < 8.5
+    expect(page.locator("[data-offline]")).to_contain_text("Kept on this device: as of")
+    expect(page.get_by_text("Contemplative cat!").first).to_be_visible()
+    way.delay_s = 0
+    late = page.get_by_role("status").filter(has_text="The site has not answered in time.")
+    late.get_by_role("button", name="Reload").click()
+    expect(page.locator("[data-offline]")).to_be_hidden()
+    way.delay_s = 5
+    page.goto("/people/")  # which is not kept: it is waited for
+    expect(page.get_by_role("heading", name="People").first).to_be_visible()
+
+
+def test_a_gateway_that_cannot_reach_the_site_is_answered_for_and_other_errors_are_shown(
+    on_the_way: tuple[Way, Page],
+) -> None:
+    way, page = on_the_way
+    for status in (502, 503, 504):
+        way.status = status
+        page.goto("/")
+        expect(page.locator("[data-offline]")).to_contain_text("Kept on this device: as of")
+        page.goto("/people/")
+        expect(page.get_by_role("heading", name=f"Gateway {status}")).to_be_visible()
+    for status in (404, 429, 500):
+        way.status = status
+        page.goto("/")
+        expect(page.get_by_role("heading", name=f"Gateway {status}")).to_be_visible()
 
 
 def test_nobody_who_is_not_signed_in_gets_a_worker(open_page: OpenPage) -> None:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from calotype.web.offline import WITHDRAWN, WORKERS, _text
-from tests.e2e.offline import expect_waiting, unsent, wait_until
+from tests.e2e.offline import expect_waiting, unsent, wait_until, wait_until_kept
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -37,6 +37,48 @@ def test_a_like_given_offline_goes_out_when_the_connection_is_back(jans: Page) -
     expect_waiting(jans, 0)
     jans.goto(post)
     expect(jans.locator('.like[aria-pressed="false"]')).to_have_count(1)
+
+
+def test_a_page_that_was_kept_before_a_like_shows_it(jans: Page) -> None:
+    id_ = jans.locator("[data-like]:has([aria-pressed=false])").first.get_attribute("data-like")
+    post = jans.locator(f"[data-post='{id_}']")
+    heart, likes = post.locator("[data-like] [aria-pressed]"), post.locator("[data-likes]")
+    before = int(str(likes.get_attribute("data-n")))
+    heart.click()
+    expect(jans.locator("[data-say][aria-live]")).to_contain_text("Liked.")
+    jans.context.set_offline(True)
+    jans.reload()
+    expect(jans.locator("[data-offline]")).to_contain_text("Kept on this device")
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    expect(likes).to_have_attribute("data-n", str(before + 1))
+    heart.click()  # taken back offline
+    expect_waiting(jans, 1)
+    jans.reload()
+    expect(heart).to_have_attribute("aria-pressed", "false")
+    expect(likes).to_have_attribute("data-n", str(before))
+    jans.context.set_offline(False)
+    expect(jans.get_by_text("Sent what had waited for the connection.")).to_be_visible()
+    jans.reload()
+    expect(jans.locator("[data-offline]")).to_be_hidden()
+    expect(heart).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_page_that_was_kept_before_a_follow_shows_it(jans: Page) -> None:
+    jans.goto("/@mara/")
+    wait_until_kept(jans, "/@mara/")
+    button = jans.locator("form[data-follow=mara] button").first
+    before = button.get_attribute("aria-pressed")
+    after = "false" if before == "true" else "true"
+    for state in (after, before):
+        button.click()
+        expect(jans.locator("[data-say][aria-live]")).to_contain_text("follow")
+        jans.context.set_offline(True)
+        jans.reload()
+        expect(jans.locator("[data-offline]")).to_contain_text("Kept on this device")
+        expect(button).to_have_attribute("aria-pressed", str(state))
+        jans.context.set_offline(False)
+        jans.reload()
+        expect(jans.locator("[data-offline]")).to_be_hidden()
 
 
 def test_a_like_that_is_refused_later_is_dropped_and_said(jans: Page) -> None:

@@ -144,9 +144,9 @@ async function page(event) {
 
 /** @param {FetchEvent} event */
 async function load(event) {
-  const begun = deletions;
+  const [begun, at] = [deletions, Date.now()];
   const answer = (await /** @type {Promise<Response | undefined>} */ (event.preloadResponse)) ?? (await fetch(event.request));
-  await arrived(event.request.url, answer, begun, event);
+  await arrived(event.request.url, answer, begun, at, event);
   return answer;
 }
 
@@ -155,9 +155,10 @@ async function load(event) {
  * @param {string} address
  * @param {Response} answer
  * @param {number} begun
+ * @param {number} at when it was asked for
  * @param {ExtendableEvent} event
  */
-async function arrived(address, answer, begun, event) {
+async function arrived(address, answer, begun, at, event) {
   const account = answer.status === 401 ? "0" : answer.headers.get("X-Account");
   if (account === null || begun !== deletions) return;
   await belongsTo(account);
@@ -165,9 +166,16 @@ async function arrived(address, answer, begun, event) {
   const spoken = speak(answer.headers.get("Content-Language"));
   event.waitUntil(spoken);
   if (account !== "0" && KEPT_PAGE.test(pathname) && !search && keepable(answer, PAGES)) {
-    const kept = answer.clone();
+    const kept = stamped(answer.clone(), at);
     event.waitUntil(spoken.then(() => keep(PAGES, address, kept, deletions)));
   }
+}
+
+/** By the clock of this device: what was done on it later is known to be newer. @param {Response} answer @param {number} at */
+function stamped(answer, at) {
+  const headers = new Headers(answer.headers);
+  headers.set("X-Kept", new Date(at).toISOString());
+  return new Response(answer.body, { headers });
 }
 
 /** Nobody: a session has ended, and drafts wait for their owner. Somebody else: all goes. @param {string} account */
@@ -200,7 +208,7 @@ async function speak(language) {
 async function copy(address) {
   const found = await match(PAGES, address);
   if (!found) return undefined;
-  const at = new Date(found.headers.get("Date") ?? Date.now()).toISOString();
+  const at = found.headers.get("X-Kept") ?? new Date(found.headers.get("Date") ?? Date.now()).toISOString();
   const text = (await found.text()).replace("<body", `<body data-kept="${at}"`);
   const headers = new Headers(found.headers);
   headers.delete("Content-Encoding");
@@ -220,12 +228,12 @@ async function replaceIfAlone() {
  * @param {string[]} files
  */
 async function keepOpenPage(path, files) {
-  const begun = deletions;
+  const [begun, at] = [deletions, Date.now()];
   const waits = /** @type {Promise<unknown>[]} */ ([]);
   const event = /** @type {ExtendableEvent} */ (/** @type {unknown} */ ({ waitUntil: (/** @type {Promise<unknown>} */ p) => waits.push(p) }));
   await quietly(async () => {
     const address = new URL(path, location.origin).href;
-    await arrived(address, await fetch(address, { headers: { Accept: "text/html" } }), begun, event);
+    await arrived(address, await fetch(address, { headers: { Accept: "text/html" } }), begun, at, event);
   });
   for (const file of files.slice(0, LIMITS[FILES])) {
     const { origin, pathname } = new URL(file, location.origin);

@@ -11,10 +11,20 @@ if (location.search === "?log-out") {
   document.querySelector("[data-still-in]")?.removeAttribute("hidden");
   document.querySelector("[data-not-here]")?.remove();
   document.querySelector("[data-retry]")?.setAttribute("href", "/settings/profile/");
+  forgetPlaces();
 } else {
   wait();
 }
 void list();
+
+/** Where one was in feeds and grids: a worker cannot delete it, and the site, which would tell the browser to, was not reached. */
+function forgetPlaces() {
+  try {
+    sessionStorage.clear();
+  } catch {
+    // Storage is switched off.
+  }
+}
 
 /** Reload once the site answers. On `/offline/` itself there is nothing to wait for. */
 function wait() {

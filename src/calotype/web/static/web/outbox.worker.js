@@ -10,7 +10,7 @@ const worker = /** @type {ServiceWorkerGlobalScope} */ (/** @type {unknown} */ (
 const NAME = "calotype-outbox";
 const STORE = "wishes";
 
-/** @typedef {{about: string, path: string, fields: Record<string, string>, key: string, token: string}} Wish */
+/** @typedef {{about: string, path: string, fields: Record<string, string>, key: string, token: string, sent?: boolean}} Wish */
 
 worker.addEventListener("sync", (event) => {
   const sync = /** @type {ExtendableEvent & {tag: string}} */ (event);
@@ -28,21 +28,22 @@ async function sendAll() {
   const database = await opened();
   try {
     for (const wish of /** @type {Wish[]} */ (await done(database.transaction(STORE).objectStore(STORE).getAll()))) {
+      if (wish.sent) continue;
       const headers = { Accept: "application/json", "X-CSRFToken": wish.token, "Idempotency-Key": wish.key };
       const answer = await fetch(wish.path, { method: "POST", headers, body: new URLSearchParams(wish.fields) });
       if (answer.status === 429 || answer.status >= 500) throw new Error(`the site answers ${answer.status}`);
-      if (answer.ok && !/log-in/.test(answer.url)) await forget(database, wish);
+      if (answer.ok && !/log-in/.test(answer.url)) await fulfilled(database, wish);
     }
   } finally {
     database.close();
   }
 }
 
-/** Unless there is a newer one by now. @param {IDBDatabase} database @param {Wish} wish */
-async function forget(database, wish) {
+/** Remembered for pages that are older, unless there is a newer one by now. @param {IDBDatabase} database @param {Wish} wish */
+async function fulfilled(database, wish) {
   const store = database.transaction(STORE, "readwrite").objectStore(STORE);
   const now = /** @type {Wish | undefined} */ (await done(store.get(wish.about)));
-  if (now?.key === wish.key) await done(store.delete(wish.about));
+  if (now?.key === wish.key) await done(store.put({ ...wish, sent: true, at: Date.now() }));
 }
 
 /** @returns {Promise<IDBDatabase>} */

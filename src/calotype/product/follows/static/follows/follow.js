@@ -3,7 +3,8 @@
  * the site refuses is taken back, and says why.
  *
  * Of several touches the last one counts: while a request is on its way only what is wanted changes, and what the site
- * has said by then decides whether another is sent.
+ * has said by then decides whether another is sent. As for likes, `calotype:sent` tells of each, and `calotype:stands` that
+ * this page is older than the last one (web/outbox.js).
  */
 
 // @ts-check
@@ -34,6 +35,12 @@ document.addEventListener("submit", (event) => {
   if (!wish.busy) void settle(username, form.dataset["name"] ?? username, wish);
 });
 
+document.addEventListener("calotype:stands", (event) => {
+  const { path } = /** @type {CustomEvent<{path: string}>} */ (event).detail;
+  const [, username, un] = /^\/@([^/]+)\/(un)?follow\/$/.exec(path) ?? [];
+  if (username && !wishes.has(decodeURIComponent(username))) show(decodeURIComponent(username), !un);
+});
+
 /**
  * @param {string} username
  * @param {string} name
@@ -45,6 +52,7 @@ async function settle(username, name, wish) {
     while (wish.wanted !== wish.known) {
       const path = `/@${encodeURIComponent(username)}/${wish.wanted ? "follow" : "unfollow"}/`;
       const standing = /** @type {Standing} */ (await send(path, {}, { keepalive: true }));
+      document.dispatchEvent(new CustomEvent("calotype:sent", { detail: { path } }));
       wish.known = standing.following;
       count(username, standing.followers);
     }

@@ -2,7 +2,8 @@
  * Likes that show at once: by the button, and by two taps on a photograph. One that fails is taken back, and says why.
  *
  * `calotype:unsent`, cancelable, on the document: a like could not be sent since the site cannot be reached. Whoever
- * prevents its default sends it later (`detail`: `path`, `fields`, `key`), and what is shown stays.
+ * prevents its default sends it later (`detail`: `path`, `fields`, `key`), and what is shown stays. `calotype:sent`: it was;
+ * `calotype:stands`: what this page shows is older than the last one.
  */
 
 // @ts-check
@@ -43,6 +44,15 @@ document.addEventListener("pointerup", (event) => {
   if (!(form instanceof HTMLFormElement)) return;
   burst(photo, form);
   if (!isLiked(form)) void turn(form, true);
+});
+
+document.addEventListener("calotype:stands", (event) => {
+  const { path } = /** @type {CustomEvent<{path: string}>} */ (event).detail;
+  const [, post, un] = /^\/p\/(\d+)\/(un)?like\/$/.exec(path) ?? [];
+  if (!post || busy.has(post)) return;
+  for (const form of document.querySelectorAll(`[data-like="${post}"]`)) {
+    if (form instanceof HTMLFormElement && isLiked(form) === Boolean(un)) show(form, !un, likes(form) + (un ? -1 : 1));
+  }
 });
 
 /** @param {Event} event */
@@ -86,6 +96,7 @@ async function sent(form, liked) {
   const key = newKey();
   try {
     const answer = /** @type {{liked: boolean, likes: number}} */ (await send(path, {}, { key, keepalive: true }));
+    document.dispatchEvent(new CustomEvent("calotype:sent", { detail: { path, key } }));
     if (isLiked(form) === answer.liked) show(form, answer.liked, answer.likes);
     say(answer.liked ? gettext("Liked. {likes}", { likes: words(answer.likes) }) : gettext("You no longer like it."));
     return answer.liked;
