@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from calotype.infra.shards import Shards
 from calotype.infra.tao import Graph
@@ -28,8 +30,11 @@ SITES = {"browser", "fault", "bench", "rabbitmq", "cassandra", "s3", "prometheus
 TOGETHER = ("std", "config", "efficiency", "infra", "product", "web")
 """Directories whose other tests start nothing but this process's servers. Those of the command line start whole sites."""
 
-ONE_PROCESS = ("browser", "cassandra")
-"""Markers of tests that one process has, as long as there are two: they share a site with its demo, or need half of the memory."""
+ONE_PROCESS = ("tests/e2e/", "tests/infra/timelines/")
+"""Directories whose tests stay in one process, as those of a file do: they share a site with its demo, or a ring of three nodes."""
+
+LONGEST = (*ONE_PROCESS, "tests/benchmarks/test_benches.py", "tests/cli/test_engines.py")
+"""What takes minutes is begun first, so that no process is left with it at the end."""
 
 PARTS = ("together", "sites", "alone")
 
@@ -44,14 +49,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where processes share the tests, a file's stay together."""
     part = config.getoption("--part")
-    left_out = [item for item in items if part not in (None, part_of(item))]
+    if part is None:
+        return
+    left_out = [item for item in items if part_of(item) != part]
     config.hook.pytest_deselected(items=left_out)
     gone = set(left_out)
-    items[:] = [item for item in items if item not in gone]
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    items[:] = sorted((item for item in items if item not in gone), key=lambda item: turn_of(item.nodeid))
+
+
+class ByGroup(LoadScopeScheduling):
+    """Which process runs which tests. (xdist's own `loadgroup` writes groups into names that pytest 9.2 keeps elsewhere.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup:
+    return ByGroup(config, log)
 
 
 def part_of(item: pytest.Item) -> str:
@@ -62,10 +78,14 @@ def part_of(item: pytest.Item) -> str:
     return "together" if directory in TOGETHER and not markers & SITES else "sites"
 
 
-def group_of(item: pytest.Item) -> str:
-    """Its file, or what it shares with those of other files."""
-    markers = {marker.name for marker in item.iter_markers()}
-    return next((marker for marker in ONE_PROCESS if marker in markers), item.path.name)
+def group_of(nodeid: str) -> str:
+    """What one process runs: the tests of a file, or of several that share what is dear."""
+    file = nodeid.partition("::")[0]
+    return next((directory for directory in ONE_PROCESS if file.startswith(directory)), file)
+
+
+def turn_of(nodeid: str) -> int:
+    return next((turn for turn, begin in enumerate(LONGEST) if nodeid.startswith(begin)), len(LONGEST))
 
 
 NewSite = Callable[[Layout], Awaitable[Site]]

@@ -25,9 +25,9 @@ def free_ports(amount: int) -> range:
     """So many in a row that nobody uses now and that this process was not given before, until its range is used up."""
     global _handed_out
     for _ in _mine:
-        first = _mine.start + _handed_out % (len(_mine) - amount)
+        first = _mine[_handed_out % len(_mine)]
         found = range(first, first + amount)
-        if all(map(can_be_bound, found)):
+        if found[-1] in _mine and all(map(can_be_bound, found)):
             _handed_out += amount
             return found
         _handed_out += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -10,9 +11,18 @@ from pathlib import Path
 import pytest
 
 from calotype.cli import test_engines
-from calotype.cli.test import OF_THE_INTERPRETER, Counts, Ran, _environment, _sum, _without, read_counts
+from calotype.cli.test import (
+    BY_TWO,
+    OF_THE_INTERPRETER,
+    Counts,
+    Ran,
+    _environment,
+    _sum,
+    _without,
+    read_counts,
+)
 from calotype.cli.test import PARTS as WHOLE
-from tests.conftest import PARTS
+from tests.conftest import LONGEST, PARTS, group_of, turn_of
 from tests.ports import PROCESSES, free_ports, range_of
 from tests.running_site import SOURCE
 
@@ -153,6 +163,40 @@ def test_all_parts_count_and_one_that_fails_fails_the_whole() -> None:
     first, second = Ran(True, Counts(5, 0, 1)), Ran(False, Counts(2, 1, 0))
     assert _sum([first, second, first]) == Ran(False, Counts(12, 1, 2))
     assert _sum(iter([first, first])) == Ran(True, Counts(10, 0, 2))
+
+
+def test_two_processes_share_files_and_not_the_tests_of_one() -> None:
+    """Else each would make all that the tests of a file share."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-p",
+        "no:cacheprovider",
+        *BY_TWO,
+        *("tests/std/test_errors.py", "tests/cli/test_port.py"),
+    ]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    ran = re.findall(r"\[(gw\d)\].* PASSED ([^:]+)::", said)
+    assert len(ran) >= 6, said
+    by_file = {(file, process) for process, file in ran}
+    assert sorted(file for file, _ in by_file) == ["tests/cli/test_port.py", "tests/std/test_errors.py"]
+    assert {process for _, process in by_file} == {"gw0", "gw1"}
+
+
+def test_tests_that_share_a_site_or_a_ring_stay_in_one_process() -> None:
+    assert group_of("tests/e2e/test_keys.py::test_a[light]") == group_of("tests/e2e/test_viewer.py::test_b")
+    ring = {group_of(f"tests/infra/timelines/test_{name}.py::test_c") for name in ("cassandra", "postgres")}
+    assert len(ring) == 1
+    assert group_of("tests/cli/test_up.py::test_d[tests/e2e/]") == "tests/cli/test_up.py"
+
+
+def test_what_takes_longest_is_there_and_begun_first() -> None:
+    assert all((ROOT / path).exists() for path in LONGEST)
+    turns = [turn_of(f"{path}x.py::test_it") for path in LONGEST]
+    assert turns == sorted(turns)
+    assert turn_of("tests/std/test_errors.py::test_it") > max(turns)
 
 
 def test_tests_start_on_bytecode_that_is_kept_and_at_no_site_of_somebody(

@@ -23,8 +23,8 @@ from calotype.std.errors import CalotypeError
 
 OLDEST = (3, 12)
 
-BY_TWO = ("-n", "2", "--dist", "loadgroup")
-"""Two processes, each with PostgreSQL servers and ports of its own (tests/conftest.py)."""
+BY_TWO = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
+"""Two processes, each with PostgreSQL servers and ports of its own; who runs what is said by tests/conftest.py."""
 
 PARTS = (("--part", "together", *BY_TWO), ("--part", "sites", *BY_TWO), ("--part", "alone"))
 """What computes, what mostly waits for the sites and engines that it starts, and what watches the clock."""
