@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.running_site import RunningSite, free_port
+from tests.ports import free_port
+from tests.running_site import RunningSite
 
 KEPT_BACK = {"connection", "transfer-encoding", "content-length", "date", "server"}
 """Headers of an answer that this way writes itself, or that are about one connection."""
