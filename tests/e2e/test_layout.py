@@ -65,6 +65,8 @@ def test_what_floats_leaves_the_field_for_a_comment_free(
     width: int, open_page: OpenPage, post_of_jan: str
 ) -> None:
     page = open_page(width, signed_in=True, expects=["net::ERR"])
+    page.set_viewport_size({"width": width, "height": 500})  # so the field sticks to its foot
+    page.emulate_media(reduced_motion="reduce")
     page.goto(post_of_jan)
     page.route("**/comments/", lambda route: route.abort())
     page.locator("#say").fill("Not lost")
