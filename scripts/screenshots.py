@@ -5,7 +5,8 @@
     python scripts/screenshots.py http://127.0.0.1:8000 --language ar
     python scripts/screenshots.py http://127.0.0.1:8000 --only feed editor --folder /tmp/looked-at
 
-What they are of is in screenshot_states.py. Needs the development packages and a Chromium (`--chromium` says where).
+What they are of is in screenshot_states.py. Two profiles to compare come of a site with `profile_one_in = 20` that was
+started twice under a load, with two values of CALOTYPE_RELEASE. Needs the development packages and a Chromium (`--chromium` says where).
 `--language ar` is the test language, that of a site with CALOTYPE_PSEUDO_LANGUAGE=1, and like every language but English
 in one theme. Each picture is reduced to 256 colours; one that is over the limit in 96 fails the run.
 """

@@ -169,4 +169,6 @@ def test_every_token_that_is_used_is_there() -> None:
 def test_nothing_moves_but_for_whoever_has_not_asked_for_rest() -> None:
     restful = CSS.partition("@media (prefers-reduced-motion: no-preference)")[0]
     moving = re.findall(r"^.*\b(?:transition|animation|scroll-behavior):.*$", restful, re.MULTILINE)
-    assert [line.strip() for line in moving] == [".dots:where(:dir(ltr)) a::before { animation: shown linear both; }"]
+    assert [line.strip() for line in moving] == [
+        ".dots:where(:dir(ltr)) a::before { animation: shown linear both; }"
+    ]
