@@ -93,7 +93,7 @@ NO_PAGES: dict[str, str] = {
     "p/<id:post_id>/like/": "{post}like/",
     "p/<id:post_id>/unlike/": "{post}unlike/",
     "p/<id:post_id>/comments/": "{post}comments/",
-    "p/<id:post_id>/comments/<id:comment_id>/delete/": "{post}comments/1/delete/",
+    "p/<id:post_id>/comments/<id:comment_id>/delete/": "{post}comments/{account}/delete/",
     "@<str:username>/follow/": "/@mara/follow/",
     "@<str:username>/unfollow/": "/@mara/unfollow/",
     "@<str:username>/unblock/": "/@mara/unblock/",
