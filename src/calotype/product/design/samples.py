@@ -172,9 +172,9 @@ def _cells(at: int, people: list[PersonCard]) -> list[Cell]:
 def _notes(at: int, people: list[PersonCard]) -> list[dict[str, Any]]:
     post = _post(at, people[0], 1)
     notes = [
-        Note(Kind.LIKE, people[1:], 14, post, "", _now_ms(), unread=True),
-        Note(Kind.COMMENT, people[3:4], 1, post, "Where was this?", _now_ms() - 3_600_000, unread=False),
-        Note(Kind.FOLLOW, people[4:], 1, None, "", _now_ms() - 90_000_000, unread=False),
+        Note(Kind.LIKE, 1, people[1:], 14, post, "", _now_ms(), unread=True),
+        Note(Kind.COMMENT, 2, people[3:4], 1, post, "Where was this?", _now_ms() - 3_600_000, unread=False),
+        Note(Kind.FOLLOW, 3, people[4:], 1, None, "", _now_ms() - 90_000_000, unread=False),
     ]
     return [{**shown_note(note), "photo": _photo(1) if note.post else None} for note in notes]
 

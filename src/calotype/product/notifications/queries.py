@@ -225,6 +225,7 @@ def _note(group: list[Entry], facts: Facts, seen_ms: int, likes: dict[int, int],
     counted = likes[first.id] - (first.id in own) if kind is Kind.LIKE else 0
     return Note(
         kind=kind,
+        about=_about(first)[1],
         people=[card(facts.people[entry.source]) for entry in group[:SHOWN]],
         total=max(counted, len(group)),
         post=facts.posts.get(_post_of(first, facts)),

@@ -58,6 +58,9 @@ class Note(msgspec.Struct, frozen=True):
     """One line of the page: what one or several people did. `people`: the last of them first, `total` how many there are in all."""
 
     kind: Kind
+    about: int
+    """What its entries have in common; with the kind it names the note."""
+
     people: list[PersonCard]
     total: int
     post: Node[Post] | None

@@ -138,6 +138,7 @@ def shown(note: Note) -> dict[str, Any]:
     first, *more = note.people
     return {
         "kind": note.kind.word,
+        "about": note.about,
         "person": first,
         "second": more[0] if more else None,
         "people": note.people,

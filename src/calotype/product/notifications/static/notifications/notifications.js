@@ -64,6 +64,11 @@ function link(note) {
   return note.querySelector(".said a");
 }
 
+/** What names it among the others. @param {Element} note */
+function about(note) {
+  return note.getAttribute("data-about");
+}
+
 /** How many are new is known to live.js; what they are is asked for when somebody wants to see it. */
 function offer() {
   const amount = unread instanceof HTMLElement && !unread.hidden ? Number.parseInt(unread.textContent, 10) : 0;
@@ -82,8 +87,8 @@ async function refresh() {
   try {
     const came = await part("");
     // What stands below stays: only the first page is another one, and its end is where the next one began.
-    const there = new Set([...came.children].map((note) => link(note)?.getAttribute("href")));
-    for (const note of [...list.children]) if (there.has(link(note)?.getAttribute("href"))) note.remove();
+    const there = new Set([...came.children].map(about));
+    for (const note of [...list.children]) if (there.has(about(note))) note.remove();
     list.prepend(...came.children);
     news?.replaceChildren();
     scrollTo({ top: 0 });
