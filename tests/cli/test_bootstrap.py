@@ -157,6 +157,7 @@ def test_an_unusable_override_is_said(checkout: Checkout, value: str, sentence: 
 # --- Installing --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.clock
 def test_the_first_start_makes_the_environment_and_later_ones_are_quick(ready: Checkout) -> None:
     first = ready("status", "--json", CALOTYPE_PYTHON=interpreter())
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"

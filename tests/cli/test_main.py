@@ -97,6 +97,7 @@ def test_status_starts_without_the_weight_of_the_site() -> None:
     assert {"django", "asyncio", "psycopg", "rich"}.isdisjoint(ran.stdout.split())
 
 
+@pytest.mark.clock
 def test_status_is_quick(tmp_path: Path) -> None:
     calotype("status", CALOTYPE_DATA=str(tmp_path))
     begun = time.monotonic()

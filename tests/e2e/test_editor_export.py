@@ -46,6 +46,7 @@ def of_three_runs(page: Page, data: bytes, recipe: dict[str, Any]) -> float:
     return float(statistics.median(answer["times"]))
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("recipe", [{"filter": "albumen"}, {"filter": "carbro"}], ids=["grey", "colours"])
 def test_twelve_megapixels_are_exported_within_two_seconds(recipe: dict[str, Any], posted: OpenPage) -> None:
     with Image.open(PHOTO) as photo:

@@ -10,8 +10,8 @@ import sys
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.e2e.axe import violations
 from tests.e2e.conftest import UPLOADER, NewBrowser, SessionOf
-from tests.e2e.test_accessibility import violations
 from tests.running_site import SOURCE, RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]

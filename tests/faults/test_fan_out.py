@@ -106,6 +106,7 @@ async def author_with(running: RunningSite, amount: int) -> AsyncIterator[Author
         yield Author(site, graph, timelines, author, followers)
 
 
+@pytest.mark.clock
 async def test_a_post_is_visible_to_a_thousand_followers_within_two_seconds(site: RunningSite) -> None:
     async with author_with(site, 1_000) as author:
         posts = [await author.post()]

@@ -31,7 +31,7 @@ PARTS = (("--part", "together", *BY_TWO), ("--part", "sites", *BY_TWO), ("--part
 
 OF_THE_INTERPRETER = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "tests/web")
 
-AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("-m", "clock"))
+AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("-m", "clock", *OF_THE_INTERPRETER))
 """What may differ between versions of Python: event loops, monitoring, processes, codecs. mypy sees to the rest, which it
 checks against the oldest."""
 
