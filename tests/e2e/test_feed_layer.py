@@ -240,7 +240,7 @@ def test_the_button_brings_more_and_hands_the_focus_on(open_page: OpenPage) -> N
     page.wait_for_timeout(300)
     assert page.locator("#post-100").count() == 0
     held: list[Route] = []
-    page.route("**/?before=*", held.append)
+    page.route("**/?before=*", lambda route: held.append(route))
     button.click()
     expect(button).to_have_attribute("aria-busy", "true")
     held[0].fallback()

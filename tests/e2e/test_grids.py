@@ -29,7 +29,7 @@ django.setup(set_prefix=False)
 from django.conf import settings
 from calotype.config.wiring import open_site
 from calotype.infra.ids import shard_of
-from calotype.product.accounts.queries import by_username
+from calotype.product.accounts.queries import named
 from calotype.product.accounts.types import Person
 from calotype.product.demo.population import Size, make_population
 from calotype.product.photos.types import POSTED, Post, posted_at
@@ -39,7 +39,7 @@ async def many(site, amount):
     return (await site.graph.obj_get(Person, id_)).data.username
 
 async def one_more(site, username):
-    person = await by_username(site.graph, username)
+    person = await named(site.graph, username)
     (last,) = await site.graph.assoc_range(POSTED, person.id, 0, 1)
     photos = (await site.graph.obj_get(Post, last.id2)).data.photos
     post = await site.graph.obj_add(Post(person.id, photos, borrowed=True), shard=shard_of(person.id))

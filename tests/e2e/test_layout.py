@@ -72,4 +72,5 @@ def test_what_floats_leaves_the_field_for_a_comment_free(
     page.locator("#say").fill("Not lost")
     page.locator("#say").press("Control+Enter")
     expect(page.get_by_role("alert")).to_contain_text("still here")
+    page.evaluate("scrollTo(0, 0)")
     assert box(page, ".toast")["bottom"] <= box(page, ".say")["top"]
