@@ -6,9 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.conftest import UPLOADER, NewBrowser, SessionOf
@@ -51,8 +52,12 @@ asyncio.run(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 
 
 @pytest.fixture(scope="module")
-def much_said(site: RunningSite, session_of: SessionOf) -> None:
-    session_of(UPLOADER)
+def much_said(chromium: Browser, site: RunningSite, session_of: SessionOf) -> None:
+    """After they have looked for the first time: what they had before is found by a job, and what comes is pushed."""
+    context = chromium.new_context(base_url=site.url, storage_state=session_of(UPLOADER))
+    assert context.request.get("/notifications/").ok
+    time.sleep(5)
+    context.close()
     say_much(site, POSTS, COMMENTS)
 
 
