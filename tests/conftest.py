@@ -12,8 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from xdist.remote import Producer  # type: ignore[import-untyped]  # xdist has no types
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling
 
 from calotype.infra.shards import Shards
 from calotype.infra.tao import Graph
@@ -58,7 +57,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = sorted((item for item in items if item not in gone), key=lambda item: turn_of(item.nodeid))
 
 
-class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # nor has what it is made of
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist says nothing of its types
     """Which process runs which tests. (xdist's own `loadgroup` writes groups into names that pytest 9.2 keeps elsewhere.)"""
 
     def _split_scope(self, nodeid: str) -> str:
@@ -66,7 +65,7 @@ class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # nor has what it is 
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByGroup:
     return ByGroup(config, log)
 
 

@@ -12,6 +12,9 @@ from acsylla import errors
 
 from calotype.infra.timelines.cassandra.session import CassandraUnavailable, Nodes, connect
 
+STATEMENT_S = 30.0
+"""All nodes agree on a change of the schema and write it to disk, which on a busy machine takes longer than a page may wait."""
+
 _KEYSPACE = """
 CREATE KEYSPACE IF NOT EXISTS {name}
 WITH replication = {{'class': 'NetworkTopologyStrategy', 'replication_factor': {replicas}}}
@@ -23,7 +26,7 @@ async def migrate(nodes: Nodes, replicas: int) -> list[str]:
     """Make the keyspace if there is none, and apply what has not been applied; the names of those. Raises
     `CassandraUnavailable`."""
     try:
-        session = await connect(nodes, keyspace=False)
+        session = await connect(nodes, keyspace=False, attempt_s=STATEMENT_S)
     except errors.CassException as error:
         raise CassandraUnavailable(
             f"Cassandra at {', '.join(nodes.hosts)} port {nodes.port} cannot be reached: {error}"

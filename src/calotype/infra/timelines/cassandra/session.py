@@ -216,15 +216,16 @@ class Session:
         return f"{', '.join(self._nodes.hosts)} port {self._nodes.port}"
 
 
-async def connect(nodes: Nodes, *, keyspace: bool = True) -> acsylla.Session:
-    """A session of the driver's own; raises its `CassException` after `CONNECT_S` for each node. Must not be cancelled."""
+async def connect(nodes: Nodes, *, keyspace: bool = True, attempt_s: float = ATTEMPT_S) -> acsylla.Session:
+    """A session of the driver's own, which waits `attempt_s` for each answer; raises its `CassException` after `CONNECT_S` for each
+    node. Must not be cancelled."""
     cluster = acsylla.create_cluster(
         list(nodes.hosts),
         port=nodes.port,
         username=nodes.user or None,
         password=nodes.password or None,
         connect_timeout=CONNECT_S,
-        request_timeout=ATTEMPT_S,
+        request_timeout=attempt_s,
         consistency=acsylla.Consistency.QUORUM,
         serial_consistency=acsylla.Consistency.SERIAL,
         constant_reconnect_delay_ms=500,
