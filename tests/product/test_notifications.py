@@ -96,6 +96,22 @@ async def test_one_two_and_more_are_named_each_in_their_way(
     assert words in (await told.browser.get("/notifications/")).text
 
 
+async def test_what_is_told_while_a_timeline_is_built_stands_in_it_once(
+    told: Someone, bob: Someone, web_site: Site, work: Sweep
+) -> None:
+    """The build finds it in the graph, the job pushes it: both are one entry only if they name one moment."""
+    mine = await post(web_site, told.id)
+    await like(web_site.graph, bob.id, mine)
+    await follow(web_site.graph, bob.id, told.id)
+    await comments.add(web_site.graph, bob.id, mine, f"hello, @{told.username}")
+    await actions.build(web_site.graph, web_site.timelines, told.id)
+    await all_done(work)
+    await actions.build(web_site.graph, web_site.timelines, told.id)
+    page = await web_site.timelines.page(ACTIVITY, told.id, START, 10)
+    assert page is not None
+    assert sorted(kind_of(each) for each in page.entries) == sorted([Kind.LIKE, Kind.FOLLOW, Kind.COMMENT])
+
+
 async def test_comments_and_follows_are_told_and_ones_own_are_not(
     told: Someone, bob: Someone, web_site: Site, work: Sweep
 ) -> None:

@@ -43,6 +43,7 @@ async def add(
     shard = shard_of(post_id)
     mentions = await people_in(graph, text, author)
     (id_,) = await graph.shards.next_ids(shard)
+    at = at_ms or time_ms(id_)
     async with graph.transaction("comments", shard) as write:
         if (
             key
@@ -52,11 +53,9 @@ async def add(
         said = Comment(author=author, post=post_id, text=text, at=at_ms, mentions=mentions)
         await write.obj_add(said, shard, id_)
         quote = msgspec.json.encode(Quote(author, text, mentions))
-        await write.edge(HAS_COMMENT, post_id, id_, time=at_ms or None, data=quote, present=True)
+        await write.edge(HAS_COMMENT, post_id, id_, time=at, data=quote, present=True)
         await write.edge(AUTHORED_BY, id_, author, time=None, data=None, present=True)
-        await write.post(
-            "comments", shard, COMMENTED, Commented(author, post_id, id_, at_ms or time_ms(id_)), 0
-        )
+        await write.post("comments", shard, COMMENTED, Commented(author, post_id, id_, at), 0)
         if parse(text):
             await write.post("comments", shard, WRITTEN, Written(post_id, id_), 0)
     return CommentId(id_)
