@@ -27,8 +27,9 @@ from tests.product.test_timelines import AtOnce, all_done, post
 from tests.statements import counted
 from tests.web_fixtures import NewPerson, Someone
 
-STATEMENTS = 8
-"""Of a page without a cache: one for each thing that is read, and two for people, who live on both servers."""
+STATEMENTS = 9
+"""Of a page without a cache: one for each thing that is read, whom the viewer is apart from among them, and two for people, who
+live on both servers."""
 
 
 @pytest.fixture

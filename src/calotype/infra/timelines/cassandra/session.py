@@ -65,6 +65,10 @@ _AGAIN = (
 )
 """The same statement may succeed on another node, or a moment later."""
 
+_made: list[acsylla.Session] = []
+"""Every session that there was, for as long as the process lives, which makes one or two. When the driver frees one, a thread of
+its own may still be telling it of nodes: that ends the process ("pure virtual method called")."""
+
 log = logging.getLogger(__name__)
 # It warns of each connection that the server is Cassandra and not ScyllaDB.
 logging.getLogger("acsylla").addFilter(lambda record: "sharding info" not in record.getMessage())
@@ -103,11 +107,11 @@ class Session:
         if self._connecting is not None:
             with contextlib.suppress(errors.CassException):
                 self._session = await self._connecting
+        if self._late:  # a session is not closed under what it still does
+            await asyncio.wait(self._late, timeout=ATTEMPT_S)
         if self._session is not None:
             await self._session.close()
             self._session = None
-        if self._late:
-            await asyncio.wait(self._late, timeout=ATTEMPT_S)
 
     async def run(self, cql: str, values: Sequence[Value] = (), *, idempotent: bool = True) -> list[Row]:
         """The rows of a statement, at QUORUM; lightweight transactions are not `idempotent`, and are sent once.
@@ -236,7 +240,9 @@ async def connect(nodes: Nodes, *, keyspace: bool = True, attempt_s: float = ATT
         log_level="critical",
         application_name="calotype",
     )
-    return await cluster.create_session(keyspace=nodes.keyspace if keyspace else None)
+    session = await cluster.create_session(keyspace=nodes.keyspace if keyspace else None)
+    _made.append(session)
+    return session
 
 
 def _sentence(error: Exception) -> str:
