@@ -196,10 +196,10 @@ def on_the_way(
 
 def test_a_site_that_takes_longer_than_four_seconds_is_answered_for(on_the_way: tuple[Way, Page]) -> None:
     way, page = on_the_way
-    way.delay_s = 9
+    way.delay_s = 6  # its answer is here before the next load gives up, which in Chromium waits for it
     began = time.monotonic()
     page.goto("/", wait_until="commit")
-    assert 3.5 < time.monotonic() - began < 8.5
+    assert 3.5 < time.monotonic() - began < way.delay_s
     expect(page.locator("[data-offline]")).to_contain_text("Kept on this device: as of")
     expect(page.get_by_text("Contemplative cat!").first).to_be_visible()
     way.delay_s = 0

@@ -210,6 +210,30 @@ def test_what_is_given_first_stands_first_however_long_it_takes_to_keep(page: Pa
     expect(page.locator(".upload")).to_have_count(0)
 
 
+def test_words_that_are_being_kept_give_way_to_no_older_ones(page: Page) -> None:
+    """Another tab says that something changed while the caption is on its way into a database that is slow."""
+    choose(page, photo("one.jpg"))
+    expect(page.locator(".upload.arrived")).to_have_count(1)
+    page.evaluate("""async () => {
+        const opening = indexedDB.open("calotype-uploads");
+        const db = await new Promise(resolve => opening.onsuccess = () => resolve(opening.result));
+        const held = db.transaction("drafts", "readwrite").objectStore("drafts");
+        let open = false;
+        (function hold() { if (!open) held.count().onsuccess = hold; })();
+        window.letGo = () => { open = true; db.close(); };
+    }""")
+    page.get_by_label("Caption").fill("On the way")
+    page.wait_for_timeout(400)  # until it is being kept
+    page.evaluate("new BroadcastChannel('calotype-uploads').postMessage({type: 'changed'})")
+    page.wait_for_timeout(300)  # until that is being read
+    page.evaluate("window.letGo()")
+    page.wait_for_timeout(500)
+    expect(page.get_by_label("Caption")).to_have_value("On the way")
+    page.get_by_label("What it shows").fill("a field")
+    share(page)
+    expect(page.get_by_text("On the way").first).to_be_visible()
+
+
 def test_heic_is_shown_as_soon_as_the_site_has_it(page: Page) -> None:
     choose(page, heic("phone.heic"))
     expect(page.locator(".upload.arrived")).to_have_count(1)

@@ -271,16 +271,26 @@ form.addEventListener("input", (event) => {
 });
 window.addEventListener("pagehide", () => void write());
 
-/** Keep the words. */
-async function write() {
+/** @type {Promise<void>} */
+let keeping = Promise.resolve();
+
+/** Keep the words. What is being kept already is waited for. */
+function write() {
   clearTimeout(writing);
-  const changed = [...rows.values()].filter(({ row, item }) => altOf(row).value !== item.alt);
-  for (const shown of changed) shown.item = { ...shown.item, alt: altOf(shown.row).value };
-  await Promise.all(changed.map(({ item }) => store.change("items", item.id, { alt: item.alt })));
-  if (draft.caption === caption.value) return;
-  draft.caption = caption.value;
-  if (await store.one("drafts", draft.id)) await store.change("drafts", draft.id, { caption: draft.caption });
-  else await store.put({ drafts: [draft] });
+  return (keeping = keeping.then(keepWords, keepWords));
+}
+
+/** Only what is kept counts as known here: until then `show` must take no older words for it. */
+async function keepWords() {
+  const alts = [...rows.values()].map((shown) => ({ shown, alt: altOf(shown.row).value }));
+  const changed = alts.filter(({ shown, alt }) => alt !== shown.item.alt);
+  await Promise.all(changed.map(({ shown, alt }) => store.change("items", shown.item.id, { alt })));
+  for (const { shown, alt } of changed) shown.item = { ...shown.item, alt };
+  const [words, { id }] = [caption.value, draft];
+  if (draft.caption === words) return;
+  if (await store.one("drafts", id)) await store.change("drafts", id, { caption: words });
+  else await store.put({ drafts: [{ ...draft, caption: words }] });
+  if (draft.id === id) draft.caption = words;
   await store.flag();
 }
 
