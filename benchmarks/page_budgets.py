@@ -123,10 +123,10 @@ def loading(chromium: Browser, feed: Feed, lengths: Lengths) -> list[Row]:
 def liking(chromium: Browser, feed: Feed, lengths: Lengths) -> list[Row]:
     """Each like of a post of its own, since those of before stay."""
 
-    def like(layer: bool, number: int) -> float:
+    def like(layer: bool, _: int) -> float:
         with visit(chromium, feed.url, feed.cookie, layer=layer) as opened:
             opened.load(feed.url)
-            return opened.like_ms(2 * number + (not layer))
+            return opened.like_ms()
 
     with_layer, plain = in_turn("likes", lengths.likes, like)
     return [

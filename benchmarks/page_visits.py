@@ -119,10 +119,9 @@ class Visit:
             script_bytes=self.transferred.sizes.get("Script", 0.0),
         )
 
-    def like_ms(self, number: int) -> float:
-        """From a touch of the like button of the post so far down to the frame that shows it liked, then not liked any more."""
-        button = self.page.locator("[data-feed] article button.like").nth(number)
-        assert button.get_attribute("aria-pressed") == "false", "nobody has liked it"
+    def like_ms(self) -> float:
+        """From a touch of the like button of the first post that one does not like yet to the frame that shows it liked."""
+        button = self.page.locator('[data-feed] article button.like[aria-pressed="false"]').first
         button.scroll_into_view_if_needed()
         self.page.wait_for_timeout(500)
         button.click(no_wait_after=True)
