@@ -263,7 +263,7 @@ PICTURES: dict[str, Picture] = {
     "photo": Picture("/p/{several}/"),
     "photo-turned": Picture("/p/{several}/", turn),
     "photo-menu": Picture("{own}", partial(press, ".post-head summary", ".post-head .menu")),
-    "share": Picture("/p/{several}/", partial(press, "[data-share]", "dialog[open] [data-sheet]")),
+    "share": Picture("/p/{several}/", partial(press, "[data-share]", "dialog[open] #share-url")),
     "viewer": Picture("{own}", look_closer),
     "comment-failed": Picture("/p/{several}/", comment_without_a_line),
     "session-ended": Picture("/p/{several}/", comment_after_the_session),

@@ -119,6 +119,13 @@ function show(form, liked, n) {
   const line = count(form);
   if (!line) return;
   line.dataset["n"] = String(Math.max(0, n));
+  // The heart answers the touch, in the next frame; to format a number for the first time takes a phone longer than that.
+  requestAnimationFrame(() => setTimeout(() => write(line)));
+}
+
+/** @param {HTMLElement} line */
+function write(line) {
+  const n = Number(line.dataset["n"]);
   line.textContent = words(n);
   line.hidden = n < 1;
 }
