@@ -4,15 +4,13 @@ and whole errands from signing in to having posted. Single keys are in test_keys
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, StorageState, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import WIDTHS, OpenPage, delete, share
+from tests.e2e.conftest import WIDTHS, OpenPage
 from tests.e2e.uploading import photo
-from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -42,17 +40,6 @@ FOCUS = """() => {
 """What has the focus, whether one sees that, and whether something lies over all of it (WCAG 2.4.7, 2.4.11)."""
 
 
-@pytest.fixture(scope="module")
-def post(chromium: Browser, site: RunningSite, session_of_jan: StorageState) -> Iterator[str]:
-    """The address of a post of Jan's with three photos: the first of their feed."""
-    context = chromium.new_context(base_url=site.url, storage_state=session_of_jan, java_script_enabled=False)
-    page = context.new_page()
-    address = share(page, "tomato", "seagreen", "orchid")
-    yield address
-    delete(page, address)
-    context.close()
-
-
 def tab_to(page: Page, element: Locator, most: int = 80) -> None:
     """Press Tab until it has the focus."""
     for _ in range(most):
@@ -67,7 +54,7 @@ def heard(page: Page, words: str) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_tab_through_a_feed_is_seen_at_every_stop(width: int, open_page: OpenPage, post: str) -> None:
+def test_tab_through_a_feed_is_seen_at_every_stop(width: int, open_page: OpenPage, post_of_jan: str) -> None:
     page = open_page(width, signed_in=True)
     page.emulate_media(reduced_motion="reduce")  # so that a row of photos has scrolled when it is looked at
     page.goto("/")
@@ -97,7 +84,7 @@ def test_the_skip_link_leads_past_the_navigation(open_page: OpenPage) -> None:
     assert page.evaluate(FOCUS)["main"]
 
 
-def test_each_post_is_one_stop_and_tab_goes_on_within_it(open_page: OpenPage, post: str) -> None:
+def test_each_post_is_one_stop_and_tab_goes_on_within_it(open_page: OpenPage, post_of_jan: str) -> None:
     page = open_page(signed_in=True)
     page.goto("/")
     order = page.locator("[data-post]").evaluate_all("all => all.map((each) => each.dataset.post)")[:5]
@@ -113,7 +100,7 @@ def test_each_post_is_one_stop_and_tab_goes_on_within_it(open_page: OpenPage, po
     assert page.locator("article[data-post][tabindex='0']").count() == 0
 
 
-def test_the_photos_of_a_post_are_one_stop_that_is_no_landmark(open_page: OpenPage, post: str) -> None:
+def test_the_photos_of_a_post_are_one_stop_that_is_no_landmark(open_page: OpenPage, post_of_jan: str) -> None:
     page = open_page(signed_in=True)
     page.goto("/")
     row = page.locator(".slides").first
@@ -127,7 +114,7 @@ def test_the_photos_of_a_post_are_one_stop_that_is_no_landmark(open_page: OpenPa
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_forced_colours_keep_the_focus_and_a_like_in_sight(
-    theme: str, open_page: OpenPage, post: str
+    theme: str, open_page: OpenPage, post_of_jan: str
 ) -> None:
     page = open_page(signed_in=True, theme=theme)
     page.emulate_media(forced_colors="active")
@@ -155,7 +142,9 @@ def test_forced_colours_keep_the_focus_and_a_like_in_sight(
 # Errands
 
 
-def test_from_signing_in_to_a_like_a_comment_and_the_photograph(open_page: OpenPage, post: str) -> None:
+def test_from_signing_in_to_a_like_a_comment_and_the_photograph(
+    open_page: OpenPage, post_of_jan: str
+) -> None:
     page = open_page()
     page.goto("/log-in/")
     tab_to(page, page.get_by_label("User name or e-mail"))
@@ -166,7 +155,7 @@ def test_from_signing_in_to_a_like_a_comment_and_the_photograph(open_page: OpenP
     expect(page).to_have_url(re.compile(r":\d+/$"))
     page.evaluate(SAID)
 
-    article = page.locator(f'[data-post="{post.split("/")[-2]}"]')
+    article = page.locator(f'[data-post="{post_of_jan.split("/")[-2]}"]')
     heart = article.locator("[data-like] button")
     tab_to(page, heart)
     page.keyboard.press("Space")
@@ -286,9 +275,11 @@ def test_a_setting_is_changed_and_changed_back(open_page: OpenPage) -> None:
         expect(box).to_be_checked(checked=wanted)
 
 
-def test_a_trouble_in_the_viewer_is_heard_and_can_be_dismissed_there(open_page: OpenPage, post: str) -> None:
+def test_a_trouble_in_the_viewer_is_heard_and_can_be_dismissed_there(
+    open_page: OpenPage, post_of_jan: str
+) -> None:
     page = open_page(signed_in=True, expects=("net::ERR",))
-    page.goto(post)
+    page.goto(post_of_jan)
     page.locator("[data-full]").first.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.evaluate(SAID)
