@@ -12,6 +12,7 @@ from calotype.infra.tao import Sweep
 from calotype.product.photos import changes, staging
 from calotype.web.site import Site
 from tests.client import Answer, Client
+from tests.outbox import all_done
 
 JSON = {"accept": "application/json"}
 PART = staging.MIN_CHUNK_BYTES
@@ -67,4 +68,4 @@ async def staged_blobs(store: BlobStore, file: str) -> list[str]:
 
 
 async def remove(site: Site) -> None:
-    await Sweep(site.graph.shards, {"blobs": changes.remove_blobs(site.blobs)}).once()
+    await all_done(Sweep(site.graph.shards, {"blobs": changes.remove_blobs(site.blobs)}))

@@ -26,6 +26,7 @@ from calotype.web.handler import LeanHandler
 from calotype.web.orm import in_thread
 from calotype.web.site import Site
 from tests.client import Client
+from tests.outbox import all_done
 from tests.web_fixtures import PASSWORD, Someone, new_address, picture
 
 
@@ -169,7 +170,7 @@ async def test_a_sign_up_that_dies_half_way_is_undone(
         )
     monkeypatch.undo()
     assert await store.holder(web_site.graph, "halfway") is not None
-    await Sweep(web_site.graph.shards, {"sign_up": actions.abandoned_sign_up(web_site.graph)}).once()
+    await all_done(Sweep(web_site.graph.shards, {"sign_up": actions.abandoned_sign_up(web_site.graph)}))
     assert await store.holder(web_site.graph, "halfway") is None
 
 
@@ -312,7 +313,7 @@ async def test_a_forgotten_password_is_reset_by_a_link_that_works_once(
     unknown = await browser.post("/password-reset/", {"email": "nobody@mail.example"})
     strip = re.compile(r'value="[^"]*"|\S+@mail\.example')
     assert strip.sub("", known.text) == strip.sub("", unknown.text)
-    await sweep.once()
+    await all_done(sweep)
     mails = sorted((settings.DATA / "mail").iterdir(), key=lambda path: path.stat().st_mtime)
     mail = message_from_bytes(mails[-1].read_bytes().partition(b"\n" + b"-" * 79)[0], policy=policy.default)
     found = re.search(r"http://testserver(/password-reset/\S+)", mail.get_content())

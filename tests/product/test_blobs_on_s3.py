@@ -15,6 +15,7 @@ from calotype.product.photos.types import POSTED, Post
 from calotype.web.handler import LeanHandler
 from calotype.web.site import Site
 from tests.client import Client
+from tests.outbox import all_done
 from tests.versitygw import RunningVersitygw
 from tests.web_fixtures import Someone, new_address, picture
 
@@ -50,7 +51,7 @@ async def keys(site: Site) -> list[str]:
 
 async def remove_abandoned(site: Site) -> None:
     """What the outbox does about uploads that have become no post."""
-    await Sweep(site.graph.shards, {"blobs": changes.remove_blobs(site.blobs)}).once()
+    await all_done(Sweep(site.graph.shards, {"blobs": changes.remove_blobs(site.blobs)}))
 
 
 async def test_photos_are_posted_shown_and_deleted(ann_on_s3: Someone, site_on_s3: Site) -> None:

@@ -19,7 +19,8 @@ from calotype.product.follows.types import FOLLOWED_BY, FOLLOWS, Blocked, Follow
 from calotype.product.notifications import actions as notifications
 from calotype.web.site import Site
 from tests.client import Client
-from tests.product.test_timelines import AtOnce, all_done, post
+from tests.outbox import all_done
+from tests.product.test_timelines import AtOnce, post
 from tests.web_fixtures import NewPerson, Someone
 
 JSON = {"accept": "application/json"}

@@ -23,6 +23,7 @@ from calotype.product.photos.types import POSTED, Post, PostId
 from calotype.web.handler import LeanHandler
 from calotype.web.site import Site
 from tests.client import Client
+from tests.outbox import all_done
 from tests.web_fixtures import Someone, new_address
 
 
@@ -119,8 +120,7 @@ async def test_deleting_a_borrowed_photo_leaves_it_to_others(
     post = await web_site.graph.obj_get(Post, edge.id2)
     assert post is not None
     await changes.delete(web_site.graph, AccountId(ids[0]), PostId(post.id))
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     photo = post.data.photos[0]
     assert [info async for info in web_site.blobs.list(actions.prefix(photo.id))] != []
 

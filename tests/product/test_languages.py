@@ -17,6 +17,7 @@ from calotype.web.handler import LeanHandler
 from calotype.web.orm import in_thread
 from calotype.web.site import Site
 from tests.client import Answer, Client
+from tests.outbox import all_done
 from tests.web_fixtures import PASSWORD, Someone, new_address, picture
 
 GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.1"}
@@ -140,14 +141,12 @@ async def test_a_mail_comes_in_the_language_of_its_reader(
 ) -> None:
     address = {"email": f"{ann.username}@mail.example"}
     await browser.post("/password-reset/", address, headers=SPANISH)
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     assert last_mail()[0] == "Tu contraseña de Calotype"
 
     await ann.browser.post("/language/", {"language": "de"})
     await browser.post("/password-reset/", address, headers=SPANISH)
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     subject, words = last_mail()
     assert subject == "Dein Passwort bei Calotype"
     assert words.startswith(f"Hallo {ann.username},")

@@ -23,7 +23,8 @@ from calotype.product.photos.types import PostId
 from calotype.std.errors import Unavailable
 from calotype.web.site import Site
 from tests.client import Client
-from tests.product.test_timelines import AtOnce, all_done, post
+from tests.outbox import all_done
+from tests.product.test_timelines import AtOnce, post
 from tests.statements import counted
 from tests.web_fixtures import NewPerson, Someone
 

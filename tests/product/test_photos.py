@@ -18,6 +18,7 @@ from calotype.product.photos import actions
 from calotype.product.photos.types import POSTED, Post
 from calotype.web.site import Site
 from tests.client import Client
+from tests.outbox import all_done
 from tests.web_fixtures import Someone, picture
 
 JSON = {"accept": "application/json"}
@@ -223,8 +224,7 @@ async def test_an_upload_that_dies_leaves_no_file_behind(
         await actions.publish(web_site, ann.id, [actions.Upload("a.png", picture())])
     left = await blobs(web_site) - before
     assert left
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     assert await blobs(web_site) & left == set()
 
 
@@ -261,8 +261,7 @@ async def test_a_deleted_post_is_gone_from_everywhere(
     assert (await bob.browser.get(f"/p/{post_id}/")).error_code == "post_missing"
     assert (await bob.browser.get(f"/media/{post_id}/{photo.id}/square.webp")).status == 404
     assert str(post_id) not in (await bob.browser.get(f"/@{ann.username}/")).text
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     assert [info async for info in web_site.blobs.list(f"photos/{photo.id}")] == []
     assert await web_site.graph.obj_get(Comment, comment_id) is None
     assert await web_site.graph.assoc_count(LIKES, bob.id) == 0

@@ -34,6 +34,7 @@ from calotype.product.photos.rendering import render
 from calotype.product.photos.types import STORED, Photo, Post, PostId
 from calotype.web.site import Site
 from tests.client import Client
+from tests.outbox import all_done
 from tests.running_site import SOURCE
 from tests.web_fixtures import Someone, picture
 
@@ -126,8 +127,7 @@ def deletion(someone: Someone, site: Site, post_id: int, sweep: Sweep) -> Callab
 
     async def delete() -> None:
         await changes.delete(site.graph, someone.id, PostId(post_id))
-        while await sweep.once():
-            pass
+        await all_done(sweep)
 
     return delete
 
@@ -428,8 +428,7 @@ async def test_a_variant_that_fails_is_tried_again_and_seen_and_holds_up_no_othe
         sound, late, never = [await posted(ann, web_site) for _ in range(3)]
         (tmp_path / str(late[1].id)).write_text("2")
         (tmp_path / str(never[1].id)).write_text("1000")
-        while await sweep.once():
-            pass
+        await all_done(sweep)
 
         async def all_tried() -> bool:
             """Without waiting for what is due in seconds, then minutes."""

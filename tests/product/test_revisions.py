@@ -22,6 +22,7 @@ from calotype.product.photos.rendering import render
 from calotype.product.photos.types import POSTED, Photo, Post, PostId
 from calotype.web.site import Site
 from tests.client import Answer
+from tests.outbox import all_done
 from tests.web_fixtures import NewPerson, Someone, picture
 
 JSON = {"accept": "application/json"}
@@ -195,8 +196,7 @@ async def test_editing_again_makes_new_addresses_and_keeps_everything_else(
     red, green, _ = color_of((await ann.browser.get(answer.json()["src"])).body)
     assert green > red
     assert (await ann.browser.get(f"/media/{post_id}/{old.id}/{old.widths[0]}.webp")).status == 404
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     assert await blobs_of(web_site, old.id) == {}
     kept = await blobs_of(web_site, new.id)
     assert [data for name, data in kept.items() if name.startswith("original-")] == [original]
@@ -272,8 +272,7 @@ async def test_of_two_edits_at_once_one_wins_and_the_other_leaves_nothing(
     lost = [each for each in outcomes if isinstance(each, PhotoMissing | BlobMissing)]
     assert (len(won), len(lost)) == (1, 1), outcomes
     assert (await photo_of(web_site, post_id)).id == won[0].id
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     stored = {info.key.split("/")[1] async for info in web_site.blobs.list("photos")}
     assert str(photo.id) not in stored
     assert str(won[0].id) in stored
@@ -295,8 +294,7 @@ async def test_an_edit_that_is_sent_again_is_answered_as_the_first_time(
     again = await revise(ann, post_id, photo.id, edited, made_by)
     assert (first.status, again.status) == (201, 201), again.text
     assert again.json() == first.json()
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     later = await revise(ann, post_id, photo.id, edited, made_by)
     assert later.json() == first.json()
     shown, beside = await photo_of(web_site, post_id), await photo_of(web_site, post_id, 1)
@@ -313,8 +311,7 @@ async def test_an_edit_that_is_sent_again_while_the_first_runs_gets_the_same_ans
     answers = await asyncio.gather(*(revise(ann, post_id, photo.id, photo_file("blue")) for _ in range(3)))
     assert [each.status for each in answers] == [201] * 3
     assert len({each.json()["photo"] for each in answers}) == 1
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     assert await photos_stored(web_site) - before == {str((await photo_of(web_site, post_id)).id)}
 
 
@@ -348,13 +345,11 @@ async def test_an_edit_that_fails_changes_nothing(
     monkeypatch.setattr(revisions, "ABANDONED_MS", 0)
     post_id = await posted(ann, web_site, actions.Upload("a.png", picture()))
     photo = await photo_of(web_site, post_id)
-    while await sweep.once():  # what other edits have given up
-        pass
+    await all_done(sweep)  # what other edits have given up
     before = {info.key async for info in web_site.blobs.list("photos")}
     answer = await revise(ann, post_id, photo.id, b"not a photo")
     assert answer.status == 422
-    while await sweep.once():
-        pass
+    await all_done(sweep)
     assert await photo_of(web_site, post_id) == photo
     assert {info.key async for info in web_site.blobs.list("photos")} == before
 

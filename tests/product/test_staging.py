@@ -21,6 +21,7 @@ from calotype.product.photos.types import EXPIRED, STAGED
 from calotype.web.handler import LeanHandler
 from calotype.web.site import Site
 from tests.client import Client
+from tests.outbox import all_done
 from tests.product.staged import (
     JSON,
     PART,
@@ -253,8 +254,7 @@ async def test_what_nobody_posts_is_removed_a_day_later(
     file = await send(ann.browser, picture())
     handlers = {EXPIRED: staging.expire(web_site.graph), "blobs": changes.remove_blobs(web_site.blobs)}
     sweep = Sweep(web_site.graph.shards, handlers)
-    await sweep.once()
-    await sweep.once()
+    await all_done(sweep)
     assert (await where(ann.browser, file)).error_code == "upload_missing"
     assert await staged_blobs(web_site.blobs, file) == []
     answer = await post(ann.browser, file)

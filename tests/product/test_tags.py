@@ -20,7 +20,8 @@ from calotype.product.tags.types import TAGGED, TAGGED_WITH, Tag
 from calotype.product.words import queries
 from calotype.product.words.types import MENTIONED, MENTIONED_IN, MENTIONS, TOLD, Mentioned, Written
 from calotype.web.site import Site
-from tests.product.test_timelines import AtOnce, all_done
+from tests.outbox import all_done
+from tests.product.test_timelines import AtOnce
 from tests.statements import counted
 from tests.web_fixtures import NewPerson, Someone
 

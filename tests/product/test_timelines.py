@@ -28,6 +28,7 @@ from calotype.product.photos.changes import delete
 from calotype.product.photos.types import POSTED, PUBLISHED, Photo, Post, PostId, PostPublished
 from calotype.std.errors import Unavailable
 from calotype.web.site import Site
+from tests.outbox import all_done
 from tests.web_fixtures import NewPerson, Someone
 
 PICTURE = Photo(id=1, width=40, height=30, blurhash="LEHV6nWB2yk8pyo0adR*.7kCMdnj", widths=[320])
@@ -59,11 +60,6 @@ async def built(ann: Someone, web_site: Site) -> AsyncIterator[Someone]:
     """Somebody with a timeline."""
     await actions.build(web_site.graph, web_site.timelines, ann.id, kept=800)
     yield ann
-
-
-async def all_done(work: Sweep) -> None:
-    while await work.once():
-        pass
 
 
 async def post(site: Site, author: int, at: int = 0) -> PostId:
