@@ -120,6 +120,44 @@ def test_a_removed_photo_is_had_back_by_its_note_and_by_keys(page: Page) -> None
     assert shown == ["the first", "the second", "the third"]
 
 
+SLOW_LOCKS = """
+const query = navigator.locks.query.bind(navigator.locks);
+navigator.locks.query = async () => (await new Promise((done) => setTimeout(done, 700)), query());
+"""
+"""What the page asks of its locks, whenever it looks for drafts, takes long."""
+
+
+def test_words_written_while_the_page_looks_for_a_draft_stay(page: Page) -> None:
+    page.add_init_script(SLOW_LOCKS)
+    page.goto("/new/")
+    expect(page.locator("form.live")).to_be_visible()
+    choose(page, photo("one.jpg"))
+    page.get_by_label("Caption").fill("Meanwhile")
+    expect(page.locator(".upload.arrived")).to_have_count(1)
+    expect(page.get_by_label("Caption")).to_have_value("Meanwhile")
+    page.wait_for_timeout(1_000)  # what is written is kept a moment later
+    page.reload()
+    expect(page.get_by_label("Caption")).to_have_value("Meanwhile")
+    expect(page.locator(".upload .name")).to_have_text(["one.jpg"])
+
+
+def test_whoever_goes_on_while_a_photo_is_removed_is_not_called_back(page: Page) -> None:
+    page.add_init_script(SLOW_LOCKS)
+    page.goto("/new/")
+    choose(page, photo("1.jpg"), photo("2.jpg"))
+    expect(page.locator(".upload.arrived")).to_have_count(2)
+    page.get_by_role("button", name="Remove photo 2, 2.jpg").press("Enter")
+    expect(page.get_by_role("button", name="Remove photo 1, 1.jpg")).to_be_focused(timeout=500)
+    page.get_by_label("Caption").focus()
+    note = page.get_by_role("status").filter(has_text="2.jpg is removed.")
+    expect(note).to_be_visible()
+    expect(page.get_by_label("Caption")).to_be_focused()
+    note.get_by_role("button", name="Undo").press("Enter")
+    page.get_by_label("Caption").focus()
+    expect(page.locator("[data-say][aria-live]")).to_have_text("2.jpg is back.")
+    expect(page.get_by_label("Caption")).to_be_focused()
+
+
 def test_a_submitted_post_goes_on_while_one_browses(new_browser: NewBrowser) -> None:
     context = new_browser(390)
     page = context.new_page()

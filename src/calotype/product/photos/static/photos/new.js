@@ -59,6 +59,8 @@ const SHOW_MS = 150;
 
 /** @type {Promise<unknown>} */
 let last = Promise.resolve();
+/** What keeps words, and what goes on to the next draft. @type {Promise<void>} */
+let keeping = Promise.resolve();
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let soon;
 
@@ -176,14 +178,18 @@ function leave(posts) {
   else location.assign(described ? `/p/${posts[0]}/` : `/p/${posts[0]}/edit/?new`);
 }
 
-/** On to the next draft: one that waits already, or a new one. */
-async function renew() {
-  draft = (await store.drafts()).filter((each) => !each.submitted).at(-1) ?? store.newDraft();
-  if (draft.home && draft.home !== store.HERE) {
-    draft.home = ""; // The page that had the rest of it is gone.
-    await store.put({ drafts: [draft] });
-  }
-  caption.value = draft.caption;
+/** On to the next draft: one that waits already, or a new one. Words written meanwhile are of that one. */
+function renew() {
+  const words = caption.value;
+  const next = async () => {
+    draft = (await store.drafts()).filter((each) => !each.submitted).at(-1) ?? store.newDraft();
+    if (draft.home && draft.home !== store.HERE) {
+      draft.home = ""; // The page that had the rest of it is gone.
+      await store.put({ drafts: [draft] });
+    }
+    if (caption.value === words) caption.value = draft.caption;
+  };
+  return (keeping = keeping.then(next, next)); // No words are kept for one draft and then for the other.
 }
 
 function goOn() {
@@ -221,20 +227,20 @@ list.addEventListener("click", (event) => {
 /** @param {Shown} shown */
 function remove({ row }) {
   const next = row.nextElementSibling ?? row.previousElementSibling;
+  focusOn(next?.querySelector("[data-remove]") ?? chooser); // At once: whoever goes on from there is not called back.
   return inTurn(async () => {
     await write();
     const item = rows.get(row.dataset["id"] ?? "")?.item;
     if (!item) return; // Removed already.
     const removed = await items.remove(item, Array.from(list.children).indexOf(row));
     await show();
-    const focus = next?.querySelector("[data-remove]") ?? chooser;
-    if (focus instanceof HTMLElement) focus.focus();
     offerUndo(removed, restore);
   });
 }
 
 /** @param {import("./items.js").Removed} removed */
 function restore(removed) {
+  const at = document.activeElement;
   return inTurn(async () => {
     await show();
     if (removed.item.draft !== draft.id) return; // Another tab has posted the others.
@@ -242,10 +248,14 @@ function restore(removed) {
     await items.restore(draft, removed);
     await show();
     const { id, name } = removed.item;
-    const focus = rows.get(id)?.row.querySelector("[data-remove]");
-    if (focus instanceof HTMLElement) focus.focus();
+    if (document.activeElement === at) focusOn(rows.get(id)?.row.querySelector("[data-remove]"));
     say(gettext("{name} is back.", { name }));
   });
+}
+
+/** @param {Element | null | undefined} element */
+function focusOn(element) {
+  if (element instanceof HTMLElement) element.focus();
 }
 
 undoByKey(restore);
@@ -270,9 +280,6 @@ form.addEventListener("input", (event) => {
   writing = setTimeout(write, WRITE_MS);
 });
 window.addEventListener("pagehide", () => void write());
-
-/** @type {Promise<void>} */
-let keeping = Promise.resolve();
 
 /** Keep the words. What is being kept already is waited for. */
 function write() {
