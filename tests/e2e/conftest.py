@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 
 import pytest
@@ -34,6 +35,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+PATIENCE_MS = 15_000
+"""How long to wait for what is due: other tests, sites and browsers share the machine. What must be quick is timed for itself."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 WIDTHS = {"phone": 390, "desktop": 1280}
 PASSWORD = "long enough to be one"
@@ -116,6 +122,19 @@ def session_of(chromium: Browser, site: RunningSite, sessions: dict[str, Storage
 SessionOf = Callable[[str], StorageState]
 
 
+def module(site: RunningSite, name: str) -> str:
+    """The address of a shared module."""
+    manifest = json.loads((site.data / "static" / "staticfiles.json").read_text())
+    return f"/static/{manifest['paths'][f'web/{name}.js']}"
+
+
+@contextmanager
+def answered(page: Page) -> Iterator[None]:
+    """Until the site has answered what is pressed within: the page shows it before that."""
+    with page.expect_response(lambda response: response.request.method == "POST"):
+        yield
+
+
 def share(page: Page, *colors: str) -> str:
     """Post photos; the address of the post."""
     files = []
@@ -178,7 +197,7 @@ def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureReque
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         return page
@@ -203,7 +222,7 @@ def new_browser(chromium: Browser, site: RunningSite, session_of: SessionOf) -> 
     problems: list[str] = []
 
     def watched(page: Page) -> None:
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
 

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Route, expect
 
-from tests.e2e.conftest import WIDTHS, OpenPage
+from tests.e2e.conftest import WIDTHS, OpenPage, module
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -168,9 +168,3 @@ def test_without_its_catalogue_a_page_speaks_english(open_page: OpenPage, site: 
         return [gettext("Dismiss"), ngettext("{n} photo", "{n} photos", 0), gettext("{a} of {b}", { a: 1 })];
     }"""
     assert page.evaluate(ask, module(site, "words")) == ["Dismiss", "0 photos", "1 of {b}"]
-
-
-def module(site: RunningSite, name: str) -> str:
-    """The address of a shared module."""
-    manifest = json.loads((site.data / "static" / "staticfiles.json").read_text())
-    return f"/static/{manifest['paths'][f'web/{name}.js']}"

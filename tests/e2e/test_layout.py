@@ -7,7 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import OpenPage
+from tests.e2e.conftest import OpenPage, module
+from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -74,3 +75,45 @@ def test_what_floats_leaves_the_field_for_a_comment_free(
     expect(page.get_by_role("alert")).to_contain_text("still here")
     page.evaluate("scrollTo(0, 0)")
     assert box(page, ".toast")["bottom"] <= box(page, ".say")["top"]
+
+
+def test_a_note_stays_as_long_as_somebody_is_at_it(open_page: OpenPage, site: RunningSite) -> None:
+    page = open_page(1280, signed_in=True)
+    page.clock.install()
+    page.goto("/people/")
+    page.evaluate(
+        """async (address) => {
+            const { toast } = await import(address);
+            toast("Plain");
+            toast("With a button", { action: { label: "See it", run: () => {} } });
+        }""",
+        module(site, "say"),
+    )
+    plain, pressed = page.get_by_text("Plain"), page.get_by_role("button", name="See it")
+    plain.hover()
+    page.clock.run_for(10_000)
+    expect(plain).to_be_visible()
+    pressed.hover()
+    page.clock.run_for(10_000)
+    expect(plain).to_have_count(0)
+    pressed.focus()
+    page.mouse.move(0, 0)
+    page.clock.run_for(20_000)
+    expect(pressed).to_be_focused()
+    page.get_by_role("link", name="Home").first.focus()
+    page.clock.run_for(20_000)
+    expect(pressed).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [360, 390, 720])
+def test_long_words_of_another_language_do_not_lie_over_what_is_beside_them(
+    width: int, open_page: OpenPage, post_of_jan: str
+) -> None:
+    page = open_page(width, signed_in=True, language="ar")
+    page.goto(f"{post_of_jan}edit/")
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    for row in page.locator(".describe > li").all():
+        picture, field = row.locator(".thumb").bounding_box(), row.locator("textarea").bounding_box()
+        button = row.locator("[data-edit-photo]").bounding_box()
+        assert picture and field and button
+        assert field["x"] + field["width"] <= min(picture["x"], button["x"])

@@ -9,6 +9,8 @@
 import { gettext } from "./words.js";
 
 const TOAST_MS = 6_000;
+/** With something to press, which takes some people longer. */
+const ACTION_MS = 20_000;
 
 /** @param {string} text heard when the reader is at leisure */
 export function say(text) {
@@ -20,7 +22,7 @@ export function say(text) {
 }
 
 /**
- * Seen and heard. An error stays until it is dismissed, and so does what `stays`.
+ * Seen and heard. An error stays until it is dismissed, and so does what `stays`; the others as long as somebody is at them.
  * @param {string} text
  * @param {{error?: boolean, stays?: boolean, action?: {label: string, run: () => void}}} [options]
  * @returns {HTMLElement | undefined} to take it away, or to see whether it is still there
@@ -41,8 +43,14 @@ export function toast(text, { error = false, stays = error, action } = {}) {
     item.append(dismiss);
   }
   place.append(item);
-  if (!stays) setTimeout(() => item.remove(), TOAST_MS);
+  if (!stays) leave(item, action ? ACTION_MS : TOAST_MS);
   return item;
+}
+
+/** Goes after a while, but not under a pointer or with the focus in it. @param {HTMLElement} item @param {number} ms */
+function leave(item, ms) {
+  const later = () => (item.matches(":hover, :focus-within") ? leave(item, TOAST_MS) : item.remove());
+  setTimeout(later, ms);
 }
 
 /**
