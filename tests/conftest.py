@@ -29,10 +29,10 @@ SITES = {"browser", "fault", "bench", "rabbitmq", "cassandra", "s3", "prometheus
 TOGETHER = ("std", "config", "efficiency", "infra", "product", "web")
 """Directories whose other tests start nothing but this process's servers. Those of the command line start whole sites."""
 
-ONE_PROCESS = ("tests/e2e/", "tests/infra/timelines/")
-"""Directories whose tests stay in one process, as those of a file do: they share a site with its demo, or a ring of three nodes."""
+ONE_PROCESS = ("tests/infra/timelines/",)
+"""Directories whose tests stay in one process, as those of a file do: they share a ring of three nodes."""
 
-LONGEST = (*ONE_PROCESS, "tests/benchmarks/test_benches.py", "tests/cli/test_engines.py")
+LONGEST = (*ONE_PROCESS, "tests/e2e/", "tests/benchmarks/test_benches.py", "tests/cli/test_engines.py")
 """What takes minutes is begun first, so that no process is left with it at the end."""
 
 PARTS = ("together", "sites", "alone")

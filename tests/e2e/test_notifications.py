@@ -8,9 +8,12 @@ import subprocess
 import sys
 import time
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from calotype.config.site import read
+from calotype.product.notifications.types import ACTIVITY
 from tests.e2e.axe import violations
 from tests.e2e.conftest import UPLOADER, NewBrowser, SessionOf
 from tests.running_site import SOURCE, RunningSite
@@ -53,12 +56,30 @@ asyncio.run(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 
 @pytest.fixture(scope="module")
 def much_said(chromium: Browser, site: RunningSite, session_of: SessionOf) -> None:
-    """After they have looked for the first time: what they had before is found by a job, and what comes is pushed."""
+    """After they have looked for the first time, and until they have been told of everything: what they had before is found
+    by a job, and of what comes each is told by another."""
     context = chromium.new_context(base_url=site.url, storage_state=session_of(UPLOADER))
-    assert context.request.get("/notifications/").ok
-    time.sleep(5)
+    page = context.new_page()
+    page.goto("/notifications/")
+    owner = int(page.evaluate("document.body.dataset.account"))
     context.close()
     say_much(site, POSTS, COMMENTS)
+    until = time.monotonic() + 60
+    while (told := entries_of(site, owner)) < MANY:
+        assert time.monotonic() < until, f"told of {told} of {MANY}"
+        time.sleep(0.1)
+
+
+def entries_of(site: RunningSite, owner: int) -> int:
+    found = 0
+    for dsn in read(site.data).servers.values():
+        with psycopg.connect(dsn) as connection:
+            row = connection.execute(
+                "select count(*) from calotype.timelines where owner = %s and kind = %s", (owner, ACTIVITY)
+            ).fetchone()
+            assert row is not None
+            found += row[0]
+    return found
 
 
 def say_much(site: RunningSite, posts: int, comments: int) -> None:
@@ -76,14 +97,9 @@ def say_much(site: RunningSite, posts: int, comments: int) -> None:
 
 @pytest.fixture
 def page(new_browser: NewBrowser, much_said: None) -> Page:
-    """The first page, as soon as the site has told of everything."""
     page = new_browser(390).new_page()
-    for _ in range(100):
-        page.goto("/notifications/")
-        if page.locator(".event").count() >= PAGE and page.get_by_role("link", name="Earlier").count():
-            return page
-        page.wait_for_timeout(300)
-    raise AssertionError(f"only {page.locator('.event').count()} notes came")
+    page.goto("/notifications/")
+    return page
 
 
 def thoughts(page: Page) -> set[tuple[str, str]]:
