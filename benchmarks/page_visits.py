@@ -31,6 +31,8 @@ OBSERVE = Path(__file__).with_name("observe.js")
 SETTLE_MS = 2_000
 """After everything is loaded: what comes later moves the page too."""
 
+TOUCH_MS = 80
+
 LONG_TASK_MS = 50
 """What a task takes over this blocks who touches the page meanwhile."""
 
@@ -120,17 +122,29 @@ class Visit:
         )
 
     def like_ms(self) -> float:
-        """From a touch of the like button of the first post that one does not like yet to the frame that shows it liked."""
+        """From a touch of the like button of the first post that one does not like yet to the frame that shows it liked.
+
+        A finger on the screen for 80 ms: Playwright's `click` listens to every event too, to see whether it hits.
+        """
         button = self.page.locator('[data-feed] article button.like[aria-pressed="false"]').first
         button.scroll_into_view_if_needed()
         self.page.wait_for_timeout(500)
-        button.click(no_wait_after=True)
+        box = button.bounding_box()
+        if box is None:
+            raise NothingSeen("there is no like button")
+        finger = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        self._touch("touchStart", [finger])
+        self.page.wait_for_timeout(TOUCH_MS)
+        self._touch("touchEnd", [])
         until = time.monotonic() + PATIENCE_S
         while not self._liked:
             if time.monotonic() > until:
                 raise NothingSeen(f"nothing has changed {PATIENCE_S:.0f} s after a like")
             self.page.wait_for_timeout(20)
         return self._liked.pop()
+
+    def _touch(self, what: str, points: list[dict[str, float]]) -> None:
+        self._session.send("Input.dispatchTouchEvent", {"type": what, "touchPoints": points})
 
     def scroll(self, posts: int) -> tuple[int, float]:
         """Down the feed by half a window at a time until so many posts have been met, on further pages if it must be; how
@@ -181,7 +195,7 @@ class Visit:
 
 @contextmanager
 def visit(browser: Browser, url: str, cookie: str, *, layer: bool) -> Iterator[Visit]:
-    context = browser.new_context(viewport=PHONE, has_touch=True, service_workers="block")
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, service_workers="block")
     try:
         name, _, value = cookie.partition("=")
         context.add_cookies([{"name": name, "value": value, "url": url}])

@@ -145,6 +145,24 @@ def test_reading_down_and_up_again_nothing_jumps(open_page: OpenPage) -> None:
     assert page.evaluate("window.shifts") == []
 
 
+def test_posts_come_in_a_few_at_a_time(open_page: OpenPage) -> None:
+    """Whoever reads on has no frame in which a whole page of posts is laid out."""
+    page = open_page(390, signed_in=True)
+    give(page, 300)
+    page.goto("/")
+    page.evaluate("""() => {
+        window.come = [];
+        const look = changes => come.push(changes.flatMap(each => [...each.addedNodes]).length);
+        new MutationObserver(look).observe(document.querySelector("[data-feed]"), {childList: true});
+    }""")
+    for _ in range(250):
+        page.mouse.wheel(0, 400)
+        page.wait_for_timeout(10)
+    come = page.evaluate("come.filter(Boolean)")
+    assert len(come) > 20
+    assert max(come) <= 6
+
+
 def test_what_is_typed_under_a_post_is_there_when_one_comes_back_to_it(open_page: OpenPage) -> None:
     page = open_page(signed_in=True)
     give(page, 400)

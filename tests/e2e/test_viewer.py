@@ -40,19 +40,22 @@ def shown(page: Page) -> int:
     return found
 
 
-def marked(page: Page) -> int:
-    """Which dot has a colour that no other has, from 1 on."""
-    found: int = page.locator(".dots").first.evaluate("""dots => {
-            const colours = [...dots.children].map(dot => getComputedStyle(dot, "::before").backgroundColor);
-            return colours.findIndex(colour => colours.filter(each => each === colour).length === 1) + 1;
-        }""")
-    return found
+def is_marked(page: Page, number: int) -> None:
+    """The dot comes to have a colour that no other has."""
+    page.wait_for_function(
+        """number => {
+            const dots = [...document.querySelector(".dots").children];
+            const colours = dots.map(dot => getComputedStyle(dot, "::before").backgroundColor);
+            return colours.findIndex(colour => colours.filter(each => each === colour).length === 1) + 1 === number;
+        }""",
+        arg=number,
+    )
 
 
 def comes_to(page: Page, number: int) -> None:
     expect(page.locator(".dots a").nth(number - 1)).to_have_attribute("aria-current", "true")
     assert shown(page) == number
-    assert marked(page) == number
+    is_marked(page, number)
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
@@ -62,7 +65,7 @@ def test_photos_are_turned_by_arrows_dots_and_keys_and_heard(
     page = open_page()
     page.goto(posts[1])
     page.evaluate(f"document.documentElement.dir = '{direction}'")
-    assert marked(page) == 1
+    is_marked(page, 1)
     page.locator(".strip").hover()
     page.get_by_role("link", name="Next photo").first.click()
     comes_to(page, 2)

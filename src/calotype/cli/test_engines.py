@@ -37,9 +37,11 @@ class Engine(NamedTuple):
 
 
 def chromium() -> str | None:
-    """The browser that the tests drive: `$CALOTYPE_CHROMIUM`, else the first of the usual names on PATH."""
+    """The browser that the tests drive: `$CALOTYPE_CHROMIUM`, else the first of the usual names on PATH. The headless shell
+    is the same browser without windows, and its tests take two thirds of the time."""
     names = (
         os.environ.get("CALOTYPE_CHROMIUM", ""),
+        "chromium-headless-shell",
         "chromium",
         "chromium-browser",
         "google-chrome",
@@ -89,7 +91,13 @@ def build_versitygw(log: Path) -> bool:
 
 
 ENGINES = (
-    Engine("Chromium", "browser", "have `chromium` on PATH", lambda: bool(chromium()), "chromium"),
+    Engine(
+        "Chromium",
+        "browser",
+        "have `chromium` or `chromium-headless-shell` on PATH",
+        lambda: bool(chromium()),
+        "chromium-headless-shell",
+    ),
     Engine("memcached", "memcached", "have `memcached` on PATH", has_memcached, "memcached"),
     Engine("RabbitMQ", "rabbitmq", "have `rabbitmq-server` on PATH", has_rabbitmq, "rabbitmq-server"),
     Engine(

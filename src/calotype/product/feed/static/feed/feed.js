@@ -37,10 +37,10 @@ function plan() {
   planned = true;
   requestAnimationFrame(() => {
     planned = false;
-    feed.fit();
+    if (feed.fit()) plan();
     if (failed) return;
     if (feed.missing >= 0) void refill();
-    else if (!byButton && (feed.beyond[1] ?? 0) < AHEAD * innerHeight) void older();
+    else if (!byButton && feed.beyond[1] < AHEAD * innerHeight) void older();
   });
 }
 
@@ -48,7 +48,8 @@ async function older() {
   const link = end.querySelector('a[rel="next"]');
   if (loading || !link) return 0;
   loading = true;
-  for (const each of [list, link]) each.setAttribute("aria-busy", "true");
+  link.setAttribute("aria-busy", "true");
+  grows(true);
   try {
     const part = await fragment(link.getAttribute("href") ?? "/");
     const posts = articles(part).map(postOf);
@@ -65,8 +66,14 @@ async function older() {
   } finally {
     loading = false;
     // What lies below the list is hidden until it has moved: look.css.
-    requestAnimationFrame(() => setTimeout(() => list.removeAttribute("aria-busy")));
+    requestAnimationFrame(() => setTimeout(() => grows(false)));
   }
+}
+
+/** @param {boolean} now */
+function grows(now) {
+  list.setAttribute("aria-busy", String(now));
+  list.closest(".browsing")?.classList.toggle("growing", now);
 }
 
 /** What was let go and has come near again. */

@@ -10,6 +10,9 @@
 const NEAR = 3;
 const FAR = 8;
 
+/** So many posts come in at once, at either end, but for those that are seen: the frame of twenty takes a phone a fifth of a second. */
+const STEP = 2;
+
 /** So many posts before and after those in the page are kept. */
 const KEPT = 40;
 
@@ -65,7 +68,7 @@ export class Windowed {
     this.measure();
   }
 
-  /** What lies before and behind the window: [above, below], in pixels from its edges. */
+  /** What lies before and behind the window: [above, below], in pixels from its edges. @returns {[number, number]} */
   get beyond() {
     const { top, bottom } = this.list.getBoundingClientRect();
     return [-top, bottom - innerHeight];
@@ -87,6 +90,7 @@ export class Windowed {
   /** @param {Post[]} posts older ones */
   append(posts) {
     this.posts.push(...posts);
+    this.pad(); // What is measured next is measured against it.
     this.fit();
   }
 
@@ -118,18 +122,25 @@ export class Windowed {
     this.fit();
   }
 
-  /** Bring in what has come near, take out what has gone far. */
+  /**
+   * Bring in what has come near, take out what has gone far.
+   * @returns {boolean} whether more is to come in, in the next frame
+   */
   fit() {
     const { top } = this.list.getBoundingClientRect();
     if (this.list.clientWidth !== this.width) this.turned();
     this.measure();
-    const [near, nearEnd] = between(this.posts, -top - NEAR * innerHeight, -top + (NEAR + 1) * innerHeight);
-    const [far, farEnd] = between(this.posts, -top - FAR * innerHeight, -top + (FAR + 1) * innerHeight);
-    const first = Math.min(near, Math.max(far, this.first));
-    const last = Math.max(nearEnd, Math.min(farEnd, this.last));
+    const around = (/** @type {number} */ windows) =>
+      between(this.posts, -top - windows * innerHeight, -top + (windows + 1) * innerHeight);
+    const [[seen, seenEnd], [near, nearEnd], [far, farEnd]] = [around(0), around(NEAR), around(FAR)];
+    const apart = this.last <= seen || this.first >= seenEnd;
+    const [from, until] = apart ? [seen, seenEnd] : [Math.min(this.first, seen), Math.max(this.last, seenEnd)];
+    const first = Math.max(from - STEP, Math.min(near, Math.max(far, from)));
+    const last = Math.min(until + STEP, Math.max(nearEnd, Math.min(farEnd, until)));
     if (first !== this.first || last !== this.last) this.steady(() => this.show(first, last));
     const post = this.posts[this.seen];
     this.held = post?.node ? { post, top: post.node.getBoundingClientRect().top } : null;
+    return first > near || last < nearEnd;
   }
 
   /**
@@ -173,14 +184,16 @@ export class Windowed {
     this.last = last;
   }
 
-  /** Change the list so that what is seen stays where it is. @param {() => void} change */
+  /** Change the list so that what is seen stays where it is: a post, or what lies behind the last. @param {() => void} change */
   steady(change) {
     const seen = this.posts[this.seen];
-    const was = seen?.node?.getBoundingClientRect().top ?? 0;
+    const end = this.beyond[1] <= 0;
+    const edge = () => (end ? this.beyond[1] : (seen?.node?.getBoundingClientRect().top ?? 0));
+    const was = edge();
     change();
     this.pad();
-    if (!seen?.node?.isConnected) return;
-    const moved = seen.node.getBoundingClientRect().top - was;
+    if (!end && !seen?.node?.isConnected) return;
+    const moved = edge() - was;
     if (Math.abs(moved) < 0.5) return;
     // The heights above were remembered wrongly: what is still hidden there takes the difference.
     const over = this.posts[this.first - 1];

@@ -65,6 +65,14 @@ function isLiked(form) {
   return form.querySelector("[aria-pressed]")?.getAttribute("aria-pressed") === "true";
 }
 
+/** The heart answers the touch, in the next frame; all else comes after that, or with the page's end. @returns {Promise<void>} */
+function afterFrame() {
+  return new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done));
+    for (const end of ["pagehide", "visibilitychange"]) addEventListener(end, () => done(), { once: true });
+  });
+}
+
 /**
  * Show it, then send it. What is pressed while a request is under way is sent after it, if it still differs.
  * @param {HTMLFormElement} form
@@ -77,6 +85,7 @@ async function turn(form, liked) {
   busy.add(id);
   let now = !liked;
   try {
+    await afterFrame();
     while (now !== isLiked(form)) now = await sent(form, isLiked(form));
   } catch (error) {
     if (isLiked(form) !== now) show(form, now, likes(form) + (now ? 1 : -1));
@@ -119,8 +128,7 @@ function show(form, liked, n) {
   const line = count(form);
   if (!line) return;
   line.dataset["n"] = String(Math.max(0, n));
-  // The heart answers the touch, in the next frame; to format a number for the first time takes a phone longer than that.
-  requestAnimationFrame(() => setTimeout(() => write(line)));
+  void afterFrame().then(() => write(line)); // To format a number for the first time takes a phone longer than a frame.
 }
 
 /** @param {HTMLElement} line */
