@@ -6,9 +6,13 @@ what is not to arrive is held or cut on its way. So no post or comment is left o
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +22,8 @@ Act = Callable[[Page], object]
 
 JAN, NEWCOMER, NOBODY = "jan", "newcomer", ""
 PHONE, DESKTOP = 390, 1280
-DEMO = Path(__file__).parent.parent / "src/calotype/product/demo/photos"
+CHECKOUT = Path(__file__).parent.parent
+DEMO = CHECKOUT / "src/calotype/product/demo/photos"
 CHUNKS = re.compile(r"/uploads/\d+/$")
 PHOTO_BYTES = 3 << 20
 """Of a photo that is uploaded: more than the 1 MiB that go first."""
@@ -228,6 +233,32 @@ def give_up_an_edit(page: Page) -> None:
     page.locator(".editor-ask[open]").wait_for()
 
 
+# What fails
+
+
+@cache
+def error_pages(language: str) -> dict[str, str]:
+    """Status -> the page, as the site itself draws it: a process with its data in `$CALOTYPE_DATA`."""
+    if "CALOTYPE_DATA" not in os.environ:
+        raise Missing("the pages of errors need CALOTYPE_DATA: where the site that runs keeps its data")
+    drawn = subprocess.run(
+        [sys.executable, "-c", f"from tests.e2e.inside import print_errors; print_errors({language!r})"],
+        env={**os.environ, "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'src'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pages: dict[str, str] = json.loads(drawn.stdout)
+    return pages
+
+
+def fail(status: int, page: Page) -> None:
+    language = page.locator("html").get_attribute("lang") or "en"
+    body = error_pages(language)[str(status)]
+    page.route("**/failed/", lambda route: route.fulfill(status=status, body=body, content_type="text/html"))
+    page.goto("/failed/")
+
+
 # The console
 
 
@@ -310,6 +341,9 @@ PICTURES: dict[str, Picture] = {
     "not-found": Picture("/nothing/here/", who=NOBODY),
     "not-allowed": Picture("/ops/", who=NEWCOMER),
     "too-large": Picture("/log-in/", partial(send, {"username": "x" * (4 << 20)}, ".error-page"), NOBODY),
+    "too-often": Picture("/log-in/", partial(fail, 429), NOBODY),
+    "failed": Picture("/log-in/", partial(fail, 500), NOBODY),
+    "away": Picture("/log-in/", partial(fail, 503), NOBODY),
     "offline": Picture("/", go_on_without_a_line, workers=True),
     "design": Picture("/design/"),
     "ops": Picture("/ops/"),

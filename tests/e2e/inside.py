@@ -108,11 +108,24 @@ async def join(username: str) -> str:
     return reverse("password_reset_confirm", args=[urlsafe_base64_encode(force_bytes(account.pk)), token])
 
 
-def main(username: str) -> None:
+def set_up() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "calotype.config.settings"
     import django
 
     django.setup(set_prefix=False)
+
+
+def print_errors(language: str) -> None:
+    """Nothing but the pages of errors, in a language."""
+    set_up()
+    from django.utils.translation import override
+
+    with override(language):
+        print(json.dumps(pages_of_errors()))
+
+
+def main(username: str) -> None:
+    set_up()
     from django.urls import get_resolver
 
     reset = asyncio.run(join(username))
