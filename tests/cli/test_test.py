@@ -185,8 +185,8 @@ def test_two_processes_share_files_and_not_the_tests_of_one() -> None:
     assert {process for _, process in by_file} == {"gw0", "gw1"}
 
 
-def test_tests_that_share_a_site_or_a_ring_stay_in_one_process() -> None:
-    assert group_of("tests/e2e/test_keys.py::test_a[light]") == group_of("tests/e2e/test_viewer.py::test_b")
+def test_tests_that_share_a_ring_or_a_file_stay_in_one_process() -> None:
+    assert group_of("tests/e2e/test_keys.py::test_a[light]") == "tests/e2e/test_keys.py"
     ring = {group_of(f"tests/infra/timelines/test_{name}.py::test_c") for name in ("cassandra", "postgres")}
     assert len(ring) == 1
     assert group_of("tests/cli/test_up.py::test_d[tests/e2e/]") == "tests/cli/test_up.py"

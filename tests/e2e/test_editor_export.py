@@ -117,16 +117,43 @@ def test_when_the_next_worker_dies_too_it_is_said_what_to_do_and_nothing_is_lost
     assert page.evaluate("createImageBitmap(window.made.blob).then(({ width }) => width)") == 6000
 
 
+EXPORT = """async () => {
+    const { exportedBeside } = await import("/static/photos/editor/exporting.js");
+    const { PLAIN } = await import("/static/photos/editor/recipe.js");
+    const canvas = new OffscreenCanvas(30, 20);
+    canvas.getContext("2d").fillRect(0, 0, 30, 20);
+    const address = document.querySelector("[data-editor]").dataset.editor;
+    const file = await canvas.convertToBlob();
+    window.made = exportedBeside(address, file, { ...PLAIN, exposure: 1 }, new AbortController().signal).then(
+        async (blob) => { const { width, height } = await createImageBitmap(blob); return `${width} x ${height}`; }, String);
+}"""
+"""What becomes of it is in `window.made`."""
+
+WITHOUT_LOCKS = 'self.addEventListener("message", () => { postMessage({ lock: "" }); close(); });'
+
+
 def test_a_worker_that_does_not_start_is_done_without(posted: OpenPage) -> None:
     page = posted(expects=["ERR_FAILED"])
     page.route("**/export.worker*.js", lambda route: route.abort())
-    made = page.evaluate("""async () => {
-        const { exportedBeside } = await import("/static/photos/editor/exporting.js");
-        const { PLAIN } = await import("/static/photos/editor/recipe.js");
-        const canvas = new OffscreenCanvas(30, 20);
-        canvas.getContext("2d").fillRect(0, 0, 30, 20);
-        const address = document.querySelector("[data-editor]").dataset.editor;
-        const blob = await exportedBeside(address, await canvas.convertToBlob(), { ...PLAIN, exposure: 1 }, new AbortController().signal);
-        return createImageBitmap(blob).then(({ width, height }) => [width, height]);
-    }""")
-    assert made == [30, 20]
+    page.evaluate(EXPORT)
+    assert page.evaluate("window.made") == "30 x 20"
+
+
+@pytest.mark.parametrize(
+    ("worker", "after_s", "made"),
+    [("close();", 10, "30 x 20"), (WITHOUT_LOCKS, 240, "Error: the worker died twice")],
+    ids=["before its first word", "without a lock"],
+)
+def test_a_worker_that_dies_unheard_is_given_up(
+    worker: str, after_s: int, made: str, posted: OpenPage
+) -> None:
+    page = posted()
+    page.route(
+        "**/export.worker*.js", lambda route: route.fulfill(body=worker, content_type="text/javascript")
+    )
+    page.clock.install()
+    page.evaluate(EXPORT)
+    for _ in range(after_s // 10):
+        page.clock.run_for(10_000)
+        page.wait_for_timeout(50)
+    assert page.evaluate("window.made") == made

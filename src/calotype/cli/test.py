@@ -29,7 +29,13 @@ BY_TWO = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
 PARTS = (("--part", "together", *BY_TWO), ("--part", "sites", *BY_TWO), ("--part", "alone"))
 """What computes, what mostly waits for the sites and engines that it starts, and what watches the clock."""
 
-OF_THE_INTERPRETER = ("tests/std", "tests/config", "tests/efficiency", "tests/infra", "tests/web")
+OF_THE_INTERPRETER = (
+    "tests/std",
+    "tests/config",
+    "tests/efficiency",
+    *(f"tests/infra/{name}" for name in ("cache", "imaging", "invalidation", "jobs", "shards")),
+    "tests/web",
+)
 
 AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("-m", "clock", *OF_THE_INTERPRETER))
 """What may differ between versions of Python: event loops, monitoring, processes, codecs. mypy sees to the rest, which it

@@ -35,8 +35,8 @@ async def secure(ring: Ring) -> None:
     replication = f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {ring.size}}}"
     role = f"PASSWORD = '{ring.password}' AND LOGIN = true AND SUPERUSER = true"
     try:
-        await admin.query(f"ALTER KEYSPACE system_auth WITH replication = {replication}")
-        await admin.query(f"CREATE ROLE IF NOT EXISTS {USER} WITH {role}")
+        await _insist(admin, f"ALTER KEYSPACE system_auth WITH replication = {replication}")
+        await _insist(admin, f"CREATE ROLE IF NOT EXISTS {USER} WITH {role}")
     finally:
         await admin.close()
     ours = await _log_in(ring, USER, ring.password, patience_s=PATIENCE_S)
@@ -46,6 +46,20 @@ async def secure(ring: Ring) -> None:
         await ours.query(f"ALTER ROLE {DEFAULT_USER} WITH LOGIN = false AND SUPERUSER = false")
     finally:
         await ours.close()
+
+
+async def _insist(admin: acsylla.Session, statement: str) -> None:
+    """Run it. A quorum of the nodes that have just become replicas of the roles may not know yet that this one may do everything;
+    whoever asks has them told."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            await admin.query(statement)
+            return
+        except errors.CassErrorServerUnauthorized:
+            if time.monotonic() >= until:
+                raise
+        await asyncio.sleep(0.2)
 
 
 async def _log_in(ring: Ring, user: str, password: str, *, patience_s: float) -> acsylla.Session | None:

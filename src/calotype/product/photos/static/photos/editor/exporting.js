@@ -8,6 +8,11 @@ import { exported, SMALLER } from "./export.js";
 
 /** @typedef {import("./recipe.js").Recipe} Recipe */
 
+/** A worker that has said nothing by then has not started, whatever became of it. */
+const FIRST_WORD_MS = 10_000;
+/** And one that holds no lock has died if it is still at work then. */
+const LONGEST_MS = 120_000;
+
 /** What became of a worker: it did not start, or it ended without an answer. @typedef {"unstarted" | "died"} Lost */
 
 /**
@@ -40,15 +45,19 @@ function byWorker(address, job, signal) {
     const worker = new Worker(address, { type: "module" });
     /** @type {Lost} */
     let lost = "unstarted";
-    const end = (/** @type {() => void} */ how) => (worker.terminate(), how());
+    const end = (/** @type {() => void} */ how) => (clearTimeout(patience), worker.terminate(), how());
+    const giveUp = () => end(() => resolve(lost));
+    let patience = setTimeout(giveUp, FIRST_WORD_MS);
     signal.addEventListener("abort", () => end(() => reject(signal.reason)));
-    worker.addEventListener("error", () => end(() => resolve(lost)));
+    worker.addEventListener("error", giveUp);
     worker.addEventListener("message", ({ data }) => {
       if (data.blob) return end(() => resolve(data.blob));
       if (data.error) return end(() => reject(new Error(data.error)));
       // Nobody says that a worker is gone, but it takes its lock with it.
       lost = "died";
-      if (data.lock) void navigator.locks.request(data.lock, () => end(() => resolve(lost)));
+      clearTimeout(patience);
+      if (data.lock) void navigator.locks.request(data.lock, giveUp);
+      else patience = setTimeout(giveUp, LONGEST_MS);
     });
     worker.postMessage(job);
   });
