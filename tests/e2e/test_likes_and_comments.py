@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, Request, Route, expect
 
-from tests.e2e.conftest import WIDTHS, OpenPage, delete, share
+from tests.e2e.conftest import WIDTHS, NewBrowser, OpenPage, delete, share
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -86,16 +86,44 @@ def test_no_heart_leaps_for_those_who_want_less_motion(open_page: OpenPage, post
         heart(page).click()
 
 
+def test_a_finger_likes_once_when_it_leaves_the_button_and_not_when_it_has_moved_off(
+    new_browser: NewBrowser, post_of_jan: str
+) -> None:
+    page = new_browser(390, touch=True).new_page()
+    page.goto(post_of_jan)
+    session = page.context.new_cdp_session(page)
+    box = heart(page).bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def finger(*path: tuple[float, float]) -> None:
+        kinds = ["touchStart", *["touchMove"] * (len(path) - 1)]
+        for kind, (at_x, at_y) in zip(kinds, path, strict=True):
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": at_x, "y": at_y}]})
+        page.wait_for_timeout(80)
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    for pressed, path in (("true", "/like/$"), ("false", "/unlike/$")):
+        with page.expect_response(re.compile(path)):
+            finger((x, y))
+        page.wait_for_timeout(300)  # the click comes after it
+        expect(heart(page)).to_have_attribute("aria-pressed", pressed)
+    finger((x, y), (x + 120, y), (x + 160, y))
+    page.wait_for_timeout(300)
+    expect(heart(page)).to_have_attribute("aria-pressed", "false")
+
+
 def test_pressing_often_ends_as_it_was_pressed_last(open_page: OpenPage, post_of_jan: str) -> None:
     page = open_page(signed_in=True)
     page.goto(post_of_jan)
-    under_way: list[Request] = []
-    page.on("request", lambda request: under_way.append(request))
-    page.on("requestfinished", lambda request: under_way.remove(request))
+    sent: list[Request] = []
+    answered: list[Request] = []
+    page.on("request", lambda request: sent.append(request))
+    page.on("requestfinished", lambda request: answered.append(request))
     for _ in range(4):
         heart(page).click()
     page.wait_for_timeout(200)  # what is pressed is sent when it has been shown
-    while under_way:
+    while any(request.method == "POST" and request not in answered for request in sent):
         page.wait_for_timeout(50)
     expect(heart(page)).to_have_attribute("aria-pressed", "false")
     page.reload()
