@@ -57,6 +57,7 @@ def routes(patterns: list[Any], before: str = "") -> Iterator[str]:
 
 def pages_of_errors() -> dict[str, str]:
     from django.test import RequestFactory
+    from django.utils.translation import gettext as _
 
     from calotype.std.errors import (
         BadRequest,
@@ -68,6 +69,7 @@ def pages_of_errors() -> dict[str, str]:
         Unavailable,
     )
     from calotype.web.errors import Failure, error_response
+    from calotype.web.rate_limits import RateLimit
 
     kinds: tuple[type[CalotypeError], ...] = (
         BadRequest,
@@ -78,9 +80,16 @@ def pages_of_errors() -> dict[str, str]:
         Failure,
         Unavailable,
     )
+    said: dict[type[CalotypeError], str] = {
+        Failure: _("Something went wrong on our side."),
+        TooManyRequests: RateLimit("any", 20, 3_600)._sentence(9),
+        Unavailable: _("This took longer than a request may take."),
+    }
     request = RequestFactory().get("/somewhere/")
     return {
-        str(kind.status): error_response(request, kind("Something has happened.")).content.decode()
+        str(kind.status): error_response(
+            request, kind(said.get(kind, "Something has happened."))
+        ).content.decode()
         for kind in kinds
     }
 

@@ -112,6 +112,10 @@ def thoughts(page: Page) -> set[tuple[str, str]]:
 
 def test_earlier_notifications_come_when_their_end_is_scrolled_to(page: Page) -> None:
     first = page.locator(".event").count()
+    weights = page.locator(".event bdi").evaluate_all(
+        "all => all.map(each => getComputedStyle(each).fontWeight)"
+    )
+    assert weights[:2] == ["650", "400"], "whose words they are is bold, and not the words"
     page.mouse.wheel(0, 400)
     page.wait_for_timeout(300)
     assert page.locator(".event").count() == first, "not before they are near"
