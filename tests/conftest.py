@@ -32,8 +32,8 @@ TOGETHER = ("std", "config", "efficiency", "infra", "product", "web")
 ONE_PROCESS = ("tests/infra/timelines/",)
 """Directories whose tests stay in one process, as those of a file do: they share a ring of three nodes."""
 
-LONGEST = (*ONE_PROCESS, "tests/e2e/", "tests/benchmarks/test_benches.py", "tests/cli/test_engines.py")
-"""What takes minutes is begun first, so that no process is left with it at the end."""
+LONGEST = ("tests/e2e/", *ONE_PROCESS, "tests/benchmarks/test_benches.py", "tests/cli/test_engines.py")
+"""What takes minutes is begun first, so that no process is left with it at the end; browsers not beside three nodes that start."""
 
 PARTS = ("together", "sites", "alone")
 

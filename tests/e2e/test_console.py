@@ -42,7 +42,7 @@ def staffed(site: RunningSite) -> RunningSite:
         probe = profiler.probe()
         assert probe is not None
         probe.inside(outer, ())
-        assert profiler.store("drawn", probe)
+        assert profiler.store("of_the_console", probe)
     return site
 
 
@@ -64,7 +64,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
 ) -> None:
     page = open_page(width, theme=theme, signed_in=True)
     found: list[str] = []
-    for address in (*PAGES, "/ops/profiles/?endpoint=drawn&release=two&before=one"):
+    for address in (*PAGES, "/ops/profiles/?endpoint=of_the_console&release=two&before=one"):
         page.goto(address)
         found += violations(page)
         assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -87,7 +87,7 @@ def test_a_slow_request_has_its_page(page: Page) -> None:
 
 
 def test_the_flame_graph_is_walked_and_entered_by_keyboard(page: Page) -> None:
-    page.goto("/ops/profiles/?endpoint=drawn&release=one")
+    page.goto("/ops/profiles/?endpoint=of_the_console&release=one")
     boxes = page.get_by_role("treeitem")
     boxes.first.focus()
     page.keyboard.press("ArrowDown")
@@ -108,7 +108,7 @@ def test_the_flame_graph_is_walked_and_entered_by_keyboard(page: Page) -> None:
 
 def test_without_javascript_all_of_it_is_there(staffed: RunningSite, open_page: OpenPage) -> None:
     page = open_page(javascript=False, signed_in=True)
-    page.goto("/ops/profiles/?endpoint=drawn&release=two&before=one")
+    page.goto("/ops/profiles/?endpoint=of_the_console&release=two&before=one")
     expect(page.get_by_role("heading", name="What changed since one")).to_be_visible()
     page.goto("/ops/")
     expect(page.get_by_role("link", name="Reload")).to_be_visible()

@@ -139,21 +139,30 @@ def test_a_worker_that_does_not_start_is_done_without(posted: OpenPage) -> None:
     assert page.evaluate("window.made") == "30 x 20"
 
 
+HEARD = """() => {
+    window.words = 0;
+    window.Worker = class extends Worker {
+        constructor(...all) { super(...all); this.addEventListener("message", () => window.words++); }
+    };
+}"""
+
+
 @pytest.mark.parametrize(
-    ("worker", "after_s", "made"),
-    [("close();", 10, "30 x 20"), (WITHOUT_LOCKS, 240, "Error: the worker died twice")],
+    ("worker", "words", "made"),
+    [("close();", 0, "30 x 20"), (WITHOUT_LOCKS, 2, "Error: the worker died twice")],
     ids=["before its first word", "without a lock"],
 )
-def test_a_worker_that_dies_unheard_is_given_up(
-    worker: str, after_s: int, made: str, posted: OpenPage
-) -> None:
+def test_a_worker_that_dies_unheard_is_given_up(worker: str, words: int, made: str, posted: OpenPage) -> None:
     page = posted()
     page.route(
         "**/export.worker*.js", lambda route: route.fulfill(body=worker, content_type="text/javascript")
     )
+    page.evaluate(HEARD)
     page.clock.install()
     page.evaluate(EXPORT)
-    for _ in range(after_s // 10):
+    for heard in range(1, words + 1):
+        page.wait_for_function("(heard) => window.words >= heard", arg=heard)
+        page.clock.run_for(120_000)
+    if not words:
         page.clock.run_for(10_000)
-        page.wait_for_timeout(50)
     assert page.evaluate("window.made") == made

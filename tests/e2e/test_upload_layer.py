@@ -158,6 +158,32 @@ def test_whoever_goes_on_while_a_photo_is_removed_is_not_called_back(page: Page)
     expect(page.get_by_label("Caption")).to_be_focused()
 
 
+def test_what_is_moved_while_the_page_reads_what_it_keeps_stays_where_it_is(page: Page) -> None:
+    page.add_init_script("""
+        const all = IDBObjectStore.prototype.getAll, ofDraft = IDBIndex.prototype.getAll;
+        window.slow = false;
+        const later = (get) => function (...which) {
+            const request = get.apply(this, which);
+            if (!window.slow) return request;
+            const held = { result: undefined, onsuccess: null, onerror: null };
+            request.onsuccess = () => setTimeout(() => ((held.result = request.result), held.onsuccess()), 400);
+            return held;
+        };
+        IDBObjectStore.prototype.getAll = later(all);
+        IDBIndex.prototype.getAll = later(ofDraft);
+    """)
+    page.goto("/new/")
+    choose(page, photo("1.jpg"), photo("2.jpg"), photo("3.jpg"))
+    expect(page.locator(".upload.arrived")).to_have_count(3)
+    page.evaluate("window.slow = true")
+    page.get_by_role("button", name="Move photo 3 up").click()
+    page.wait_for_timeout(600)  # what is kept by now is being read
+    page.get_by_role("button", name="Move photo 2 up").click()
+    for _ in range(20):
+        assert rows(page) == ["3.jpg", "1.jpg", "2.jpg"]
+        page.wait_for_timeout(100)
+
+
 def test_a_submitted_post_goes_on_while_one_browses(new_browser: NewBrowser) -> None:
     context = new_browser(390)
     page = context.new_page()

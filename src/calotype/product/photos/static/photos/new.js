@@ -48,6 +48,8 @@ const rows = new Map();
 const sent = new Map();
 /** @type {Set<string>} */
 const waiting = new Set();
+/** How often photos have been moved here, and how many of that are kept. */
+const moves = { begun: 0, kept: 0 };
 /** Whether a photo has arrived since it was said that all have. */
 let untold = false;
 /** The draft whose post this page goes to when it is made. */
@@ -91,8 +93,12 @@ async function show() {
     if (caption.value === draft.caption) caption.value = stored.caption;
     draft = stored;
   }
-  const photos = (await store.all("items", draft.id)).sort((a, b) => a.place - b.place);
+  const { kept } = moves;
+  const photos = await store.all("items", draft.id);
   const transfers = await store.all("transfers", draft.id);
+  // What was moved here meanwhile stays where it is.
+  if (kept !== moves.begun) for (const item of photos) item.place = rows.get(item.id)?.item.place ?? item.place;
+  photos.sort((a, b) => a.place - b.place);
   for (const [id, shown] of rows) {
     if (photos.some((item) => item.id === id)) continue;
     shown.row.remove();
@@ -268,7 +274,9 @@ reorderable(list, () => {
     place(shown, at, order.length, perPost);
   });
   const placed = order.flatMap((shown) => (shown ? [shown.item] : []));
-  void Promise.all(placed.map(({ id, place: at }) => store.change("items", id, { place: at }))).then(() => tell({ type: "changed" }));
+  moves.begun++;
+  const kept = placed.map(({ id, place: at }) => store.change("items", id, { place: at }));
+  void Promise.all(kept).finally(() => moves.kept++).then(() => tell({ type: "changed" }));
 });
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
