@@ -133,8 +133,8 @@ def _take(browser: Browser, looks: Looks, name: str, picture: Picture) -> Iterat
         if picture.act:
             picture.act(page)
         _settle(page)
-        picture_of_it = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        picture_of_it.save(looks.folder / f"{name}.webp", quality=QUALITY, method=6)
+        with Image.open(io.BytesIO(page.screenshot())) as taken:
+            taken.convert("RGB").save(looks.folder / f"{name}.webp", quality=QUALITY, method=6)
     except (Error, Missing) as error:
         yield f"{name}: {error}"
     finally:
