@@ -35,7 +35,7 @@ NODES = 3
 
 USER = "calotype"
 DEFAULT_USER = "cassandra"
-"""The superuser of a new ring, and its password; `cassandra_login.secure` takes its rights away."""
+"""The superuser of a new ring, and its password; `timelines.cassandra.login.secure` takes its rights away."""
 
 START_S = 120.0
 PROBE_S = 1.0
@@ -58,6 +58,7 @@ auto_bootstrap: false
 authenticator: PasswordAuthenticator
 authorizer: CassandraAuthorizer
 role_manager: CassandraRoleManager
+default_keyspace_rf: {size}
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 endpoint_snitch: SimpleSnitch
 data_file_directories: ["{base}/data"]
@@ -85,7 +86,8 @@ rpc_address: {address}
 native_transport_port: {cql_port}
 """
 """`batch`: a write is acknowledged when the commit log is on the disk, as all that we acknowledge is. `v2`: half
-the round trips of a lightweight transaction."""
+the round trips of a lightweight transaction. `default_keyspace_rf`: the roles are on every node from the first one on. Were they given to more
+nodes later, a quorum of those that do not have them yet could know nobody."""
 
 _LOGBACK = """\
 <configuration>
@@ -251,6 +253,7 @@ class Node:
         self.root.mkdir(exist_ok=True, mode=0o700)
         told = {
             "base": self.root,
+            "size": self.ring.size,
             "address": self.address,
             "seeds": ",".join(f"{address}:{self.ring.port + 1}" for address in self.ring.addresses),
             "token": -(1 << 63) + (self.number - 1) * ((1 << 64) // self.ring.size),

@@ -24,7 +24,7 @@ async def secure(ring: Ring) -> None:
     """Have the ring know `USER` with `ring.password`, and let nobody in with the default password. Repeating it does
     nothing. Raises `CassandraUnusable`.
 
-    Roles are replicated to all nodes first and written after that: else log-ins would die with one node.
+    Each node has the roles (`engines.cassandra` says so to a new ring), so that log-ins do not die with one of them.
     """
     if (known := await _log_in(ring, USER, ring.password, patience_s=0)) is not None:
         await known.close()
@@ -32,11 +32,9 @@ async def secure(ring: Ring) -> None:
     admin = await _log_in(ring, DEFAULT_USER, DEFAULT_USER, patience_s=PATIENCE_S)
     if admin is None:
         raise CassandraUnusable(f"neither {USER} nor {DEFAULT_USER} can log in to the ring in {ring.root}")
-    replication = f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {ring.size}}}"
     role = f"PASSWORD = '{ring.password}' AND LOGIN = true AND SUPERUSER = true"
     try:
-        await _insist(admin, f"ALTER KEYSPACE system_auth WITH replication = {replication}")
-        await _insist(admin, f"CREATE ROLE IF NOT EXISTS {USER} WITH {role}")
+        await admin.query(f"CREATE ROLE IF NOT EXISTS {USER} WITH {role}")
     finally:
         await admin.close()
     ours = await _log_in(ring, USER, ring.password, patience_s=PATIENCE_S)
@@ -46,20 +44,6 @@ async def secure(ring: Ring) -> None:
         await ours.query(f"ALTER ROLE {DEFAULT_USER} WITH LOGIN = false AND SUPERUSER = false")
     finally:
         await ours.close()
-
-
-async def _insist(admin: acsylla.Session, statement: str) -> None:
-    """Run it. A quorum of the nodes that have just become replicas of the roles may not know yet that this one may do everything;
-    whoever asks has them told."""
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            await admin.query(statement)
-            return
-        except errors.CassErrorServerUnauthorized:
-            if time.monotonic() >= until:
-                raise
-        await asyncio.sleep(0.2)
 
 
 async def _log_in(ring: Ring, user: str, password: str, *, patience_s: float) -> acsylla.Session | None:
