@@ -26,7 +26,7 @@ from benchmarks.report import Options, Report, Row, report, row
 from calotype.cli.bars import Bar
 from calotype.cli.places import checkout
 from calotype.infra.engines.rabbitmq import RabbitMQ, binary
-from calotype.infra.jobs import Broker, install_broker
+from calotype.infra.jobs.broker import Broker, install_broker
 
 JOBS = 1_000
 SINGLES = 100

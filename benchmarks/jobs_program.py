@@ -17,7 +17,8 @@ import msgspec
 from celery import Celery
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from calotype.infra.jobs import Failures, Queue, job
+from calotype.infra.jobs import Queue, job
+from calotype.infra.jobs.failures import Failures
 from calotype.infra.jobs.worker import run_worker, worker_app
 
 BARE_QUEUE = "bare"

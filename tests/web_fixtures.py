@@ -17,9 +17,9 @@ from tests.client import Answer, Client, File
 django_site.set_up()
 
 # Django must be set up before its models are imported.
-from calotype.config.jobs import broker, control_dsn, failures  # noqa: E402
+from calotype.config.jobs import broker, failures  # noqa: E402
 from calotype.config.wiring import open_site, outbox_handlers  # noqa: E402
-from calotype.infra.jobs import install_broker  # noqa: E402
+from calotype.infra.jobs.broker import install_broker  # noqa: E402
 from calotype.infra.jobs.dispatch import Dispatcher  # noqa: E402
 from calotype.infra.tao import Sweep  # noqa: E402
 from calotype.product.accounts.actions import sign_up  # noqa: E402
@@ -95,7 +95,7 @@ async def web_site(site: Databases) -> AsyncIterator[Site]:
         connections.close_all()
 
     await asyncio.to_thread(prepare)
-    await asyncio.to_thread(install_broker, control_dsn(settings.SITE))
+    await asyncio.to_thread(install_broker, settings.SITE.control_dsn)
     async with open_site(settings.SITE, settings.DATA) as opened:
         yield opened
 

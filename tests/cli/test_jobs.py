@@ -10,9 +10,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from calotype.config.jobs import control_dsn
 from calotype.config.site import read
-from calotype.infra.jobs import Broker, Call, Failures, install_broker
+from calotype.infra.jobs import Call
+from calotype.infra.jobs.broker import Broker, install_broker
+from calotype.infra.jobs.failures import Failures
 from tests.cli.command_line import CommandLine
 from tests.infra.jobs.jobs_program import Say, says
 from tests.rabbitmq import running_rabbitmq
@@ -30,7 +31,7 @@ def site() -> Iterator[CommandLine]:
 
 
 def dsn(site: CommandLine) -> str:
-    return control_dsn(read(site.places.data))
+    return read(site.places.data).control_dsn
 
 
 def given_up(site: CommandLine, what: str) -> Call:

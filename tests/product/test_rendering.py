@@ -22,7 +22,7 @@ import pytest
 from django.conf import settings
 from PIL import Image
 
-from calotype.config.jobs import control_dsn, failures
+from calotype.config.jobs import failures
 from calotype.infra.blobs import BlobInfo, BlobKey, LocalBlobs
 from calotype.infra.ids import shard_of
 from calotype.infra.imaging import ImageDamaged
@@ -418,7 +418,7 @@ def listed() -> dict[str, Any]:
 async def test_a_variant_that_fails_is_tried_again_and_seen_and_holds_up_no_other(
     ann: Someone, web_site: Site, sweep: Sweep, dispatcher: Dispatcher, tmp_path: Path
 ) -> None:
-    control = control_dsn(settings.SITE)
+    control = settings.SITE.control_dsn
     with psycopg.connect(control, autocommit=True) as connection:
         # What other tests left to nobody, some of it not due before this one is at work: it would stand before ours.
         for pool in web_site.graph.shards.pools.values():

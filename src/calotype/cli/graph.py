@@ -48,7 +48,7 @@ def check(places: Places, repair: bool, as_json: bool) -> None:
 async def _check(site: Site, repair: bool, *, quiet: bool) -> CheckReport:
     import calotype.product.graph_types  # noqa: F401  declares every type, without which nothing would be looked at
 
-    async with Shards(site.databases["default"], site.servers) as shards:
+    async with Shards(site.control_dsn, site.servers) as shards:
         if quiet:
             return await check_graph(Graph(shards), repair=repair)
         with Bar("logical shards") as bar:

@@ -13,7 +13,8 @@ from calotype.cli.options import data_option
 from calotype.cli.places import Places
 from calotype.config.jobs import broker, failures
 from calotype.config.site import read
-from calotype.infra.jobs import Failure, JobMissing, QueueDepth
+from calotype.infra.jobs.engine import QueueDepth
+from calotype.infra.jobs.failures import Failure, JobMissing
 
 SOME_DEAD = 1
 

@@ -28,11 +28,10 @@ def prepare(demo: bool) -> None:
     django.setup(set_prefix=False)
     from django.conf import settings
 
-    from calotype.config.jobs import control_dsn
-    from calotype.infra.jobs import install_broker
+    from calotype.infra.jobs.broker import install_broker
 
     asyncio.run(_shards())
-    install_broker(control_dsn(settings.SITE))
+    install_broker(settings.SITE.control_dsn)
     if settings.SITE.cassandra is not None:
         asyncio.run(_timelines(settings.SITE.cassandra))
     asyncio.run(_bucket())
@@ -89,9 +88,7 @@ async def _shards() -> None:
     from calotype.infra.shards.placement import place_on
 
     site = settings.SITE
-    placement = await place_on(
-        site.databases["default"], PARTITIONS, range(site.logical_shards), sorted(site.servers)
-    )
+    placement = await place_on(site.control_dsn, PARTITIONS, range(site.logical_shards), sorted(site.servers))
     with Bar("logical shards") as bar:
         await migrate(placement, site.servers, bar.update)
 

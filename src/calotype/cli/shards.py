@@ -85,13 +85,13 @@ def migrate(places: Places) -> None:
 
 async def _migrate(site: Site) -> int:
     numbers = range(site.logical_shards)
-    placement = await place_on(site.databases["default"], PARTITIONS, numbers, sorted(site.servers))
+    placement = await place_on(site.control_dsn, PARTITIONS, numbers, sorted(site.servers))
     with Bar("migrations") as bar:
         return await migrate_all(placement, site.servers, bar.update)
 
 
 async def _rows(site: Site) -> list[ShardRow]:
-    async with Shards(site.databases["default"], site.servers) as entered:
+    async with Shards(site.control_dsn, site.servers) as entered:
         return await _shard_rows(entered)
 
 

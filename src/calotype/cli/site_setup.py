@@ -106,14 +106,14 @@ def follow_moved_data(places: Places, site: Site) -> Site:
 def use_broker(places: Places, site: Site, wanted: Wanted) -> Site:
     """Write the broker that is wanted into the file. Raises `BrokerUnavailable` when it does not answer, and `BrokerBusy`
     when the one before still has jobs, which would wait there for ever."""
-    from calotype.config.jobs import broker_url
-    from calotype.infra.jobs import Broker
-
     if wanted.broker is None:
         return site
     chosen = msgspec.structs.replace(site, broker="" if wanted.broker == "embedded" else wanted.broker)
     if chosen.broker == site.broker:
         return site
+    from calotype.config.jobs import broker_url  # they bring Celery
+    from calotype.infra.jobs.broker import Broker
+
     if chosen.broker:
         Broker(chosen.broker).depths()
     waiting = sum(queue.waiting + (queue.running or 0) for queue in Broker(broker_url(site)).depths())

@@ -25,7 +25,7 @@ async def watched_logs(site: Site) -> AsyncIterator[Mapping[str, Watched]]:
     """The site's logs by name, for the length of the block. Always read on the primaries."""
     async with AsyncExitStack() as stack:
         shards = await stack.enter_async_context(
-            Shards(site.databases["default"], site.servers, pool_size=CONNECTIONS)
+            Shards(site.control_dsn, site.servers, pool_size=CONNECTIONS)
         )
         sessions = Pool(SESSIONS, site.databases[SESSIONS], CONNECTIONS)
         stack.push_async_callback(sessions.close)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from calotype.config.site import Site as Configuration
-from calotype.infra.jobs import Broker, Failures
+from calotype.infra.jobs.broker import Broker
+from calotype.infra.jobs.failures import Failures
 
 
 def broker(configuration: Configuration) -> Broker:
@@ -12,13 +13,9 @@ def broker(configuration: Configuration) -> Broker:
 
 
 def failures(configuration: Configuration) -> Failures:
-    return Failures(control_dsn(configuration))
+    return Failures(configuration.control_dsn)
 
 
 def broker_url(configuration: Configuration) -> str:
     """RabbitMQ's, if there is one; else the queues lie in the control database: one engine fewer to run."""
-    return configuration.broker or control_dsn(configuration)
-
-
-def control_dsn(configuration: Configuration) -> str:
-    return configuration.databases["default"]
+    return configuration.broker or configuration.control_dsn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calotype.config.jobs import control_dsn
 from calotype.config.site import Site as Configuration
 from calotype.infra.jobs.periodic import Periodic, Timetable
 from calotype.product.explore.tasks import Rank, rank
@@ -12,4 +11,4 @@ PERIODIC = (Periodic("explore", EVERY_S, lambda: rank(Rank())),)
 
 
 def timetable(configuration: Configuration) -> Timetable:
-    return Timetable(control_dsn(configuration), PERIODIC)
+    return Timetable(configuration.control_dsn, PERIODIC)

@@ -158,6 +158,11 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The commit logs that outdate cache entries: log -> DSN of its primary database."""
         return {**self.servers, SESSIONS: self.databases[SESSIONS]}
 
+    @property
+    def control_dsn(self) -> str:
+        """The database of what is the site's as a whole: the placement of shards, failed jobs, the timetable."""
+        return self.databases["default"]
+
 
 def data_directory() -> Path:
     return Path(os.environ.get("CALOTYPE_DATA", "var")).resolve()

@@ -18,7 +18,6 @@ from calotype.config.site import Site as Configuration
 from calotype.infra.blobs import BlobStore, Bucket, LocalBlobs, S3Blobs
 from calotype.infra.invalidation import RegionCache
 from calotype.infra.jobs import JOB, Call
-from calotype.infra.jobs.dispatch import Sender
 from calotype.infra.shards import Shards, pool_with_standby
 from calotype.infra.tao import Graph, Handler
 from calotype.infra.tao.forget import forget
@@ -42,6 +41,7 @@ from calotype.web.session_rows import SessionRows
 from calotype.web.site import Site
 
 if TYPE_CHECKING:
+    from calotype.infra.jobs.dispatch import Sender
     from calotype.infra.timelines.cassandra import Nodes
 
 __all__ = ["bucket_of", "graph_types", "nodes", "open_site", "outbox_handlers", "periodic"]
@@ -59,9 +59,9 @@ async def open_site(configuration: Configuration, data: Path) -> AsyncIterator[S
         stack.push_async_callback(sessions.close)
         cache = await stack.enter_async_context(region_cache(configuration, here)) if here.memcached else None
         shards = await stack.enter_async_context(
-            Shards(configuration.databases["default"], configuration.servers, standbys=here.standbys)
+            Shards(configuration.control_dsn, configuration.servers, standbys=here.standbys)
         )
-        live = Live(configuration.databases["default"])
+        live = Live(configuration.control_dsn)
         stack.push_async_callback(live.close)
         yield Site(
             graph=Graph(shards, cache),

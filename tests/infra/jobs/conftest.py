@@ -15,7 +15,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from calotype.infra.jobs import Broker, Failures, Queue, install_broker
+from calotype.infra.jobs import Queue
+from calotype.infra.jobs.broker import Broker, install_broker
+from calotype.infra.jobs.failures import Failures
 from tests.rabbitmq import running_rabbitmq
 from tests.running_site import SOURCE
 from tests.site import RunningCluster

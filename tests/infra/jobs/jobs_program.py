@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from calotype.infra.jobs import Failures, Queue, job
+from calotype.infra.jobs import Queue, job
+from calotype.infra.jobs.failures import Failures
 from calotype.infra.jobs.worker import run_worker, worker_app
 
 

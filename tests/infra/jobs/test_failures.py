@@ -8,8 +8,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from calotype.infra.jobs import BrokerUnavailable, Call, Failures, JobMissing, install_broker
-from calotype.infra.jobs.failures import FailuresUnavailable
+from calotype.infra.jobs import Call
+from calotype.infra.jobs.broker import install_broker
+from calotype.infra.jobs.engine import BrokerUnavailable
+from calotype.infra.jobs.failures import Failures, FailuresUnavailable, JobMissing
 from calotype.infra.jobs.types import job_named
 from tests.infra.jobs.jobs_program import Say, says
 from tests.site import RunningCluster

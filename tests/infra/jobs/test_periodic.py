@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from calotype.infra.jobs import BrokerUnavailable, Call, Failures
+from calotype.infra.jobs import Call
+from calotype.infra.jobs.engine import BrokerUnavailable
+from calotype.infra.jobs.failures import Failures
 from calotype.infra.jobs.periodic import Periodic, PeriodicUnavailable, Timetable
 from tests.infra.jobs.jobs_program import Say, says
 

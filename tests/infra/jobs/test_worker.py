@@ -8,9 +8,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from calotype.infra.jobs import Broker, BrokerUnavailable, Call, Failures, Queue
+from calotype.infra.jobs import Call, Queue
+from calotype.infra.jobs.broker import Broker
 from calotype.infra.jobs.dispatch import Dispatcher
-from calotype.infra.jobs.engine import BrokerUnknown
+from calotype.infra.jobs.engine import BrokerUnavailable, BrokerUnknown
+from calotype.infra.jobs.failures import Failures
 from tests.infra.jobs.conftest import RunningWorker, eventually, working
 from tests.infra.jobs.jobs_program import Say, counts, dies, fails, fails_once, says, stuck, waits
 from tests.rabbitmq import running_rabbitmq
