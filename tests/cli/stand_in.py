@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from calotype.cli import site_processes
+from calotype.cli.forked import ForkServer
 from calotype.cli.main import main
 from calotype.cli.supervisor import ChildSpec
 from calotype.config.site import Site
@@ -71,24 +72,26 @@ def _python(name: str, program: str, told: Mapping[str, str], *arguments: str) -
     return ChildSpec(name, [*prefix, sys.executable, "-P", "-c", program, *arguments], told)
 
 
-def _prepare(told: Mapping[str, str], *, demo: bool) -> ChildSpec:
+def _prepare(told: Mapping[str, str], forks: ForkServer | None = None, *, demo: bool) -> ChildSpec:
     return _python("prepare", PREPARE, told, "--demo" if demo else "--no-demo")
 
 
-def _relay(told: Mapping[str, str]) -> ChildSpec:
+def _relay(told: Mapping[str, str], forks: ForkServer | None = None) -> ChildSpec:
     return _python("relay", RELAY, told)
 
 
-def _worker(queue: str, told: Mapping[str, str]) -> ChildSpec:
+def _worker(queue: str, told: Mapping[str, str], forks: ForkServer | None = None) -> ChildSpec:
     return _python(f"worker-{queue}", WORKER, told, queue)
 
 
-def _invalidator(log: str, name: str, told: Mapping[str, str]) -> ChildSpec:
+def _invalidator(log: str, name: str, told: Mapping[str, str], forks: ForkServer | None = None) -> ChildSpec:
     return _python(name, INVALIDATOR, told, log)
 
 
-def _web(site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:
-    return replace(_real_web(site, told, name), command=_python(name, WEB, told).command)
+def _web(
+    site: Site, told: Mapping[str, str], forks: ForkServer | None = None, name: str = "web"
+) -> ChildSpec:
+    return replace(_real_web(site, told, None, name), command=_python(name, WEB, told).command)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,41 @@ def test_workers_share_what_was_loaded_before_they_were_forked(site: RunningSite
         assert shared_kb(pid) > 25_000
 
 
+LOADING = ["relay", "web", "worker-interactive", "worker-bulk"]
+
+
+def parent(pid: int) -> int:
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    return int(stat[stat.rindex(")") + 2 :].split()[1])
+
+
+@linux
+def test_all_that_load_the_site_are_forked_off_one_process_that_has(site: RunningSite) -> None:
+    pids = [site.pid(name) for name in LOADING]
+    (server,) = {parent(pid) for pid in pids}
+    assert "fork_server" in started_with(server)
+    assert all(shared_kb(pid) > 25_000 for pid in pids)
+
+
+@linux
+@pytest.mark.fault
+def test_when_that_process_is_killed_the_site_comes_back_whole(site: RunningSite) -> None:
+    pids = {name: site.pid(name) for name in LOADING}
+    kill(parent(pids["web"]))
+
+    def back() -> bool:
+        children = {each["name"]: each for each in site.status()["children"]}
+        return all(
+            children[name]["state"] == "running" and children[name]["pid"] not in (None, pid)
+            for name, pid in pids.items()
+        )
+
+    assert wait_until(back, 60), site.status()
+    site.wait_until_healthy()
+    answers(site)
+    assert len({parent(site.pid(name)) for name in LOADING}) == 1
+
+
 @pytest.mark.fault
 def test_killed_workers_are_forked_again_and_answer(site: RunningSite) -> None:
     server, old = site.pid("web"), site.web_workers()

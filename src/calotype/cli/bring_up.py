@@ -48,33 +48,41 @@ async def serve(
     if first.site.cassandra is not None and first.site.cassandra.embedded:
         await start_ring(supervisor, site_setup.ring(places), shown, running=engine_runs(places, "cassandra"))
     await _start_standbys(supervisor, regions, shown)
-    told = site_processes.environment(places, first.site, first.name)
-    await supervisor.run(site_processes.prepare(told, demo=demo))
+    runs = [_Runs(supervisor, places, region) for region in regions]
+    told, forks = runs[0].told, runs[0].forks
+    await supervisor.run(site_processes.prepare(told, forks, demo=demo))
     await _let_standbys_catch_up(supervisor, regions, shown)
     for region in regions:
         if not region.caches:
             await supervisor.unless_stopped(asyncio.to_thread(site_regions.forget_consumers, region))
     with shown.step("starting the relay, the web server and the workers"):
-        await supervisor.start(site_processes.relay(told), *_invalidators(places, regions))
-        await supervisor.start(*[_web(places, region) for region in regions])
-        # Last, so that nobody waits for them: what is to be done meanwhile waits in the outboxes.
-        await supervisor.start(*site_processes.workers(told))
-
-
-def _invalidators(places: Places, regions: Sequence[RegionHere]) -> list[ChildSpec]:
-    return [
-        spec
-        for region in regions
-        if region.caches
-        for spec in site_processes.invalidators(
-            region.site, site_processes.environment(places, region.site, region.name), region.suffix
+        await supervisor.start(
+            site_processes.relay(told, forks), *[spec for each in runs for spec in each.invalidators()]
         )
-    ]
+        await supervisor.start(*[each.web() for each in runs])
+        # Last, so that nobody waits for them: what is to be done meanwhile waits in the outboxes.
+        await supervisor.start(*site_processes.workers(told, forks))
 
 
-def _web(places: Places, region: RegionHere) -> ChildSpec:
-    told = site_processes.environment(places, region.site, region.name)
-    return site_processes.web(region.site, told, f"web{region.suffix}")
+class _Runs:
+    """What the processes of one region have in common."""
+
+    def __init__(self, supervisor: Supervisor, places: Places, region: RegionHere) -> None:
+        self._region = region
+        self.told = site_processes.environment(places, region.site, region.name)
+        self.forks = site_processes.fork_server(places, self.told)
+        if self.forks is not None:
+            supervisor.close_last(self.forks.close)
+
+    def invalidators(self) -> list[ChildSpec]:
+        region = self._region
+        if not region.caches:
+            return []
+        return site_processes.invalidators(region.site, self.told, self.forks, region.suffix)
+
+    def web(self) -> ChildSpec:
+        region = self._region
+        return site_processes.web(region.site, self.told, self.forks, f"web{region.suffix}")
 
 
 async def _start_memcached(supervisor: Supervisor, regions: Sequence[RegionHere], shown: Progress) -> None:

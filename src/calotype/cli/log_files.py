@@ -18,6 +18,9 @@ LIMIT_BYTES = 10 * 1024 * 1024
 KEPT = 3
 """Files a name, the current one included: NAME.log, NAME.log.1, NAME.log.2."""
 
+SHOWN_LINES = 15
+"""Of the end of a log, where an error is reported."""
+
 _BLOCK = 64 * 1024
 
 
@@ -59,6 +62,14 @@ def last_lines(path: Path, count: int) -> list[str]:
     except FileNotFoundError:
         return []
     return tail.decode(errors="replace").splitlines()[-count:]
+
+
+def with_last_lines(sentence: str, path: Path) -> str:
+    """A sentence about what writes this log, and what it said last."""
+    shown = last_lines(path, SHOWN_LINES)
+    if not shown:
+        return sentence
+    return f"{sentence}. The end of {path}:\n" + "\n".join(f"  {line}" for line in shown)
 
 
 class Follower:

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from calotype.cli.forked import ForkServer
 from calotype.cli.health import probe
 from calotype.cli.places import Places, checkout
 from calotype.cli.process import working_in
-from calotype.cli.supervisor import ChildSpec
+from calotype.cli.supervisor import ChildSpec, child_environment
 from calotype.config.site import FIRST_REGION, Site, Web
 from calotype.infra.engines.cassandra import Node, Ring
 from calotype.infra.engines.memcached import Memcached
@@ -27,7 +28,9 @@ from calotype.infra.jobs.types import Queue
 EMBEDDED = ("pg-1", "pg-2")
 """The clusters a site has by default: two, so that one machine already plays several physical servers."""
 
-OURSELVES: tuple[str, ...] = (sys.executable, "-P", "-m", "calotype.cli")
+CLI = "calotype.cli"
+
+OURSELVES: tuple[str, ...] = (sys.executable, "-P", "-m", CLI)
 """The command line itself. `-P`: the directory it runs in is not a place to import from."""
 
 COPIED_WITHIN_S = 3600.0
@@ -119,41 +122,50 @@ def s3(server: Versitygw) -> ChildSpec:
     return ChildSpec(server.name, command, server.environment, ready=ready)
 
 
-def invalidators(site: Site, told: Mapping[str, str], suffix: str = "") -> list[ChildSpec]:
+def invalidators(
+    site: Site, told: Mapping[str, str], forks: ForkServer | None = None, suffix: str = ""
+) -> list[ChildSpec]:
     """One for each commit log, for the region that `told` names."""
-    return [invalidator(log, f"invalidator-{log}{suffix}", told) for log in site.logs]
+    return [invalidator(log, f"invalidator-{log}{suffix}", told, forks) for log in site.logs]
 
 
-def invalidator(log: str, name: str, told: Mapping[str, str]) -> ChildSpec:
-    return _child(name, [*OURSELVES, "invalidator", log], told)
+def invalidator(log: str, name: str, told: Mapping[str, str], forks: ForkServer | None = None) -> ChildSpec:
+    return _loading(name, [CLI, "invalidator", log], told, forks)
 
 
-def prepare(told: Mapping[str, str], *, demo: bool) -> ChildSpec:
-    return _child("prepare", [*OURSELVES, "prepare", "--demo" if demo else "--no-demo"], told)
+def fork_server(places: Places, told: Mapping[str, str]) -> ForkServer | None:
+    """For the processes that load the site of one region; None where it cannot be."""
+    if sys.platform != "linux":
+        return None
+    command = [*dying_with_us(signal.SIGTERM), sys.executable, "-P", "-m", "calotype.cli.fork_server"]
+    return ForkServer(command, child_environment(places, told), places.data, places.log("fork-server"))
 
 
-def relay(told: Mapping[str, str]) -> ChildSpec:
-    return _child("relay", [*OURSELVES, "relay"], told)
+def prepare(told: Mapping[str, str], forks: ForkServer | None = None, *, demo: bool) -> ChildSpec:
+    return _loading("prepare", [CLI, "prepare", "--demo" if demo else "--no-demo"], told, forks)
 
 
-def workers(told: Mapping[str, str]) -> list[ChildSpec]:
+def relay(told: Mapping[str, str], forks: ForkServer | None = None) -> ChildSpec:
+    return _loading("relay", [CLI, "relay"], told, forks)
+
+
+def workers(told: Mapping[str, str], forks: ForkServer | None = None) -> list[ChildSpec]:
     """One for each queue."""
-    return [worker(queue.value, told) for queue in Queue]
+    return [worker(queue.value, told, forks) for queue in Queue]
 
 
-def worker(queue: str, told: Mapping[str, str]) -> ChildSpec:
-    return _child(f"worker-{queue}", [*OURSELVES, "worker", queue], told)
+def worker(queue: str, told: Mapping[str, str], forks: ForkServer | None = None) -> ChildSpec:
+    return _loading(f"worker-{queue}", [CLI, "worker", queue], told, forks)
 
 
-def web(site: Site, told: Mapping[str, str], name: str = "web") -> ChildSpec:
+def web(site: Site, told: Mapping[str, str], forks: ForkServer | None = None, name: str = "web") -> ChildSpec:
     """Its address is in `told` too."""
     address = url_of(site.web)
 
     async def ready() -> bool:
         return (await asyncio.to_thread(probe, address)).ok
 
-    command = [sys.executable, "-P", "-m", "calotype.config.server"]
-    return replace(_child(name, command, told), ready=ready)
+    return replace(_loading(name, ["calotype.config.server"], told, forks), ready=ready)
 
 
 def url_of(web: Web) -> str:
@@ -186,6 +198,14 @@ def forget_dead_postmaster(cluster: Cluster) -> None:
     lock = cluster.data / "postmaster.pid"
     if sys.platform == "linux" and lock.exists() and not working_in(cluster.data):
         lock.unlink()
+
+
+def _loading(name: str, run: Sequence[str], told: Mapping[str, str], forks: ForkServer | None) -> ChildSpec:
+    """A module with arguments that loads the site, or is forked off a process that has, in the same environment."""
+    alone = _child(name, [sys.executable, "-P", "-m", *run], told)
+    if forks is None:
+        return alone
+    return replace(alone, forked=lambda name, output: forks.fork(name, run, output))
 
 
 def _child(name: str, command: Sequence[str], told: Mapping[str, str]) -> ChildSpec:

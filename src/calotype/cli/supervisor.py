@@ -13,9 +13,10 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 from calotype.cli import log_files, state
+from calotype.cli.forked import Running
 from calotype.cli.places import Places
 from calotype.cli.process import MARKER, Process, identify, kill_group, ourselves, signal_group
 from calotype.cli.progress import Progress
@@ -33,7 +34,10 @@ CRASHES_BEFORE_GIVING_UP = 3
 
 STOP_WITHIN_S = 15.0
 ROTATE_EVERY_S = 5.0
-SHOWN_LINES = 15
+
+
+type Fork = Callable[[str, int], Awaitable[Running]]
+"""Start the process of this name, its standard output and error being a descriptor."""
 
 
 class StartFailed(CalotypeError):
@@ -54,6 +58,8 @@ class ChildSpec:
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to ours."""
+    forked: Fork | None = None
+    """Makes it instead of the command, and as the command would."""
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = STOP_WITHIN_S
     ready: Callable[[], Awaitable[bool]] | None = None
@@ -89,7 +95,7 @@ class Child:
         self.since = time.time()
         self.restarts = 0
         self.process: Process | None = None
-        self._running: asyncio.subprocess.Process | None = None
+        self._running: Running | None = None
         self.ready = asyncio.Event()
         """Set at the first readiness, and never cleared."""
         self._places = places
@@ -206,7 +212,7 @@ class Child:
         self._changed()
 
     def _failure(self, sentence: str) -> StartFailed:
-        return StartFailed(_with_last_lines(sentence, self._places, self.spec.name))
+        return StartFailed(log_files.with_last_lines(sentence, self._places.log(self.spec.name)))
 
 
 class Supervisor:
@@ -217,12 +223,13 @@ class Supervisor:
         self._url = url
         self._progress = progress
         self._groups: list[list[Child]] = []
-        self._once: asyncio.subprocess.Process | None = None
+        self._once: Running | None = None
         """What `run` is running."""
         self._phase: state.Phase = "starting"
         self._since = time.time()
         self._regions: list[state.RegionState] = []
         self._asked_to_stop = asyncio.Event()
+        self._closed_last: list[Callable[[], Awaitable[None]]] = []
         self._rotation = asyncio.create_task(self._rotate_logs())
         self._save()
 
@@ -259,6 +266,10 @@ class Supervisor:
                 kill_group(self._once.pid)
         self._asked_to_stop.set()
 
+    def close_last(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Done when all children have ended."""
+        self._closed_last.append(close)
+
     async def stop(self) -> None:
         """Stop all children, the group started last first. Returns when all have ended."""
         self._asked_to_stop.set()
@@ -266,6 +277,8 @@ class Supervisor:
         for group in reversed(self._groups):
             with self._progress.step(f"stopping {', '.join(child.spec.name for child in group)}"):
                 await all_of(child.stop() for child in group)
+        for close in self._closed_last:
+            await close()
         self._rotation.cancel()
         self._enter("stopped")
 
@@ -284,11 +297,10 @@ class Supervisor:
             await asyncio.gather(doing, asked, return_exceptions=True)
 
     async def _run_to_its_end(self, spec: ChildSpec) -> None:
-        running = await spawn(spec, self._places, output=asyncio.subprocess.PIPE)
+        running, output = await spawn_piped(spec, self._places)
         self._once = running
-        assert running.stdout is not None
         try:
-            async for line in running.stdout:
+            async for line in output:
                 self._pass_on(spec.name, line.decode(errors="replace").rstrip())
             status = await running.wait()
         finally:
@@ -300,7 +312,9 @@ class Supervisor:
             self._once = None
         if status != 0:
             raise StartFailed(
-                _with_last_lines(f"{spec.name} ended with status {status}", self._places, spec.name)
+                log_files.with_last_lines(
+                    f"{spec.name} ended with status {status}", self._places.log(spec.name)
+                )
             )
 
     def _pass_on(self, name: str, line: str) -> None:
@@ -341,23 +355,45 @@ async def all_of(work: Iterable[Coroutine[Any, Any, None]]) -> None:
             task.cancel()
 
 
-async def spawn(
-    spec: ChildSpec, places: Places, output: int | IO[bytes] | None = None
-) -> asyncio.subprocess.Process:
-    """Start it in a session of its own (Ctrl-C in the terminal reaches only us), appending to its log by default."""
+async def spawn(spec: ChildSpec, places: Places) -> Running:
+    """Start it in a session of its own (Ctrl-C in the terminal reaches only us), appending to its log."""
     with places.log(spec.name).open("ab") as log:
-        return await asyncio.create_subprocess_exec(
-            *spec.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log if output is None else output,
-            stderr=log if output is None else asyncio.subprocess.STDOUT,
-            cwd=places.data,
-            env={**os.environ, **spec.environment, MARKER: str(places.data)},
-            start_new_session=True,
-        )
+        return await _spawn(spec, places, log.fileno())
 
 
-async def _reap(running: asyncio.subprocess.Process, seconds: float) -> None:
+async def spawn_piped(spec: ChildSpec, places: Places) -> tuple[Running, asyncio.StreamReader]:
+    """The same, with what it says to be read."""
+    ours, theirs = os.pipe()
+    output = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(output), os.fdopen(ours, "rb")
+    )
+    try:
+        return await _spawn(spec, places, theirs), output
+    finally:
+        os.close(theirs)
+
+
+async def _spawn(spec: ChildSpec, places: Places, output: int) -> Running:
+    if spec.forked is not None:
+        return await spec.forked(spec.name, output)
+    return await asyncio.create_subprocess_exec(
+        *spec.command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=places.data,
+        env=child_environment(places, spec.environment),
+        start_new_session=True,
+    )
+
+
+def child_environment(places: Places, told: Mapping[str, str]) -> Mapping[str, str]:
+    """All that a child of the supervisor has in its environment."""
+    return {**os.environ, **told, MARKER: str(places.data)}
+
+
+async def _reap(running: Running, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
             await running.wait()
@@ -386,11 +422,3 @@ async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return
-
-
-def _with_last_lines(sentence: str, places: Places, name: str) -> str:
-    path = places.log(name)
-    shown = log_files.last_lines(path, SHOWN_LINES)
-    if not shown:
-        return sentence
-    return f"{sentence}. The end of {path}:\n" + "\n".join(f"  {line}" for line in shown)

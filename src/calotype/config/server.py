@@ -13,12 +13,13 @@ import gc
 import logging
 import multiprocessing
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
+
+from calotype.std.forking import hindrance
 
 log = logging.getLogger(__name__)
 
@@ -61,29 +62,15 @@ def preload() -> None:
 def start_method() -> str:
     """`fork`, with everything loaded, where that is safe; else `spawn`, with nothing loaded.
 
-    A child of `fork` has the locks and connections of its parent and none of its threads. So nothing may have started a
-    thread or opened anything by being imported; whatever does so one day costs memory, not correctness.
+    What starts a thread one day by being imported, or opens something, costs memory, not correctness.
     """
     if sys.platform != "linux":  # elsewhere the system's own libraries start threads
         return "spawn"
-    before = _opened()
-    preload()
-    opened, threads = _opened() - before, len(list(Path("/proc/self/task").iterdir()))
-    if opened or threads > 1:
-        log.warning(
-            "workers share nothing: loading the site has opened %s and left %d threads", opened, threads
-        )
+    why_not = hindrance(preload)
+    if why_not:
+        log.warning("workers share nothing: loading the site %s", why_not)
         return "spawn"
     return "fork"
-
-
-def _opened() -> set[str]:
-    """What the descriptors of this process lead to: files, sockets, event loops."""
-    found = set()
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the one that listed them
-            found.add(str(descriptor.readlink()))
-    return found
 
 
 def serve() -> None:
