@@ -26,6 +26,32 @@ from tests.e2e.offline import wait_until_kept
 from tests.running_site import RunningSite, running_site
 from tests.site import root
 
+_OF_PLAYWRIGHT = (
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable",
+    "LensOverlay",
+    "MediaRouter",
+    "PaintHolding",
+    "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "OptimizationHints",
+    "NetworkTimeServiceQuerying",
+    "AimEnabled",
+    "PreconnectToSearch",
+)
+"""What Playwright switches off: of an option that is given twice Chromium takes the last."""
+
+_OF_WINDOWS = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    "SpareRendererForSitePerProcess",
+)
+"""The pop-ups of an address bar, which nobody sees here: two pages of Chromium's own, with a process each, for every window. And
+a process for a page that may come. Without them a window costs less than half the CPU."""
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,6 +60,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join((*_OF_PLAYWRIGHT, *_OF_WINDOWS))}",
 ]
 
 PATIENCE_MS = 15_000
@@ -75,7 +102,7 @@ def log_in(page: Page, username: str = "jan", password: str = "contemplative") -
     page.get_by_label("User name or e-mail").fill(username)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name=re.compile("log in", re.I)).click()
-    expect(page).to_have_url(re.compile(r":\d+/$"))
+    page.wait_for_url(re.compile(r":\d+/$"))
 
 
 def sign_up(page: Page, username: str) -> None:
@@ -84,7 +111,7 @@ def sign_up(page: Page, username: str) -> None:
     page.get_by_label("E-mail").fill(f"{username}@mail.example")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name=re.compile("create|sign up", re.I)).click()
-    expect(page).to_have_url(re.compile("/people/"))
+    page.wait_for_url(re.compile("/people/"))
 
 
 @pytest.fixture(scope="session")
@@ -145,14 +172,14 @@ def share(page: Page, *colors: str) -> str:
     page.goto("/new/")
     page.locator('input[type="file"]').first.set_input_files(files)
     page.get_by_role("button", name=re.compile("share|post", re.I)).first.click()
-    expect(page).to_have_url(re.compile(r"/p/\d+/"))
+    page.wait_for_url(re.compile(r"/p/\d+/"))
     return re.sub(r"(/p/\d+/).*", r"\1", page.url)
 
 
 def delete(page: Page, address: str) -> None:
     page.goto(f"{address}delete/")
     page.get_by_role("button", name=re.compile("^delete", re.I)).click()
-    expect(page).to_have_url(re.compile("/@jan/"))
+    page.wait_for_url(re.compile("/@jan/"))
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,7 @@ def posting(open_page: OpenPage) -> Iterator[OpenPage]:
     photo = FilePayload(name="quarters.png", mimeType="image/png", buffer=saved(quarters()))
     opener.locator('input[type="file"]').set_input_files([photo])
     opener.get_by_role("button", name="Post", exact=True).click()
-    expect(opener).to_have_url(re.compile(r"/edit/"))
+    opener.wait_for_url(re.compile(r"/edit/"))
     path = opener.url.split("?")[0]
 
     def make(width: int = 1280, **options: Any) -> Page:

@@ -191,11 +191,11 @@ def test_sharing_without_javascript_is_a_page(open_page: OpenPage) -> None:
     page = open_page(javascript=False)
     page.goto("/@mara/")
     page.get_by_role("link", name=re.compile("^Share")).click()
-    expect(page).to_have_url(re.compile("/@mara/share/$"))
+    page.wait_for_url(re.compile("/@mara/share/$"))
     expect(page.get_by_label("Link")).to_have_value(re.compile("/@mara/$"))
     expect(page.get_by_role("button", name="Copy link")).to_have_count(0)
     page.get_by_role("link", name="Done").click()
-    expect(page).to_have_url(re.compile("/@mara/$"))
+    page.wait_for_url(re.compile("/@mara/$"))
 
 
 def test_new_notifications_come_into_the_open_page_when_one_wants_them(
@@ -212,7 +212,7 @@ def test_new_notifications_come_into_the_open_page_when_one_wants_them(
     friend.get_by_label("E-mail").fill("newsmaker@mail.example")
     friend.get_by_label("Password", exact=True).fill("long enough to be one")
     friend.get_by_role("button", name=re.compile("create|sign up", re.I)).click()
-    expect(friend).to_have_url(re.compile("/people/"))
+    friend.wait_for_url(re.compile("/people/"))
     friend.goto("/@jan/")
     friend.get_by_role("button", name=re.compile("^Follow")).first.click()
     expect(friend.locator("[data-say]")).to_contain_text("You follow")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, Worker, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import OpenPage
 from tests.e2e.editing import PHOTO, TONED, posting, quarters, saved
@@ -54,12 +54,26 @@ def test_twelve_megapixels_are_exported_within_two_seconds(recipe: dict[str, Any
     assert of_three_runs(posted(), saved(large, "JPEG", quality=92), {**TONED, **recipe}) < EXPORT_MS
 
 
-def kill(worker: Worker) -> None:
-    """In the middle of what it does, without a word: as a device ends one that takes too much memory."""
-    worker.evaluate("""() => void setInterval(async () => {
-        const { held } = await navigator.locks.query();
-        if (held.some(({ name }) => name.startsWith("export "))) close();
-    }, 10)""")
+DIES = """
+setInterval(async () => {
+    const { held } = await navigator.locks.query();
+    if (held.some(({ name }) => name.startsWith("export "))) close();
+}, 10);
+"""
+"""In the middle of what it does, without a word: as a device ends one that takes too much memory."""
+
+
+def workers_die(page: Page, first: int) -> list[str]:
+    """So many of the next workers; the addresses of all that are started."""
+    started: list[str] = []
+
+    def answer(route: Route) -> None:
+        started.append(route.request.url)
+        asked = route.fetch()
+        route.fulfill(response=asked, body=asked.text() + (DIES if len(started) <= first else ""))
+
+    page.route("**/export.worker*.js", answer)
+    return started
 
 
 def large_photo(page: Page) -> None:
@@ -76,14 +90,7 @@ def large_photo(page: Page) -> None:
 def test_a_worker_that_dies_is_replaced_once_and_the_photo_is_made(posted: OpenPage) -> None:
     page = posted()
     large_photo(page)
-    started: list[Worker] = []
-
-    def first_dies(worker: Worker) -> None:
-        started.append(worker)
-        if len(started) == 1:
-            kill(worker)
-
-    page.on("worker", first_dies)
+    started = workers_die(page, first=1)
     page.get_by_role("button", name="Done").click()
     page.wait_for_function("() => window.made", timeout=60_000)
     assert len(started) == 2
@@ -95,14 +102,7 @@ def test_a_worker_that_dies_is_replaced_once_and_the_photo_is_made(posted: OpenP
 def test_when_the_next_worker_dies_too_it_is_said_what_to_do_and_nothing_is_lost(posted: OpenPage) -> None:
     page = posted()
     large_photo(page)
-    started: list[Worker] = []
-
-    def dies(worker: Worker) -> None:
-        started.append(worker)
-        if len(started) <= 2:
-            kill(worker)
-
-    page.on("worker", dies)
+    started = workers_die(page, first=2)
     done = page.get_by_role("button", name="Done")
     done.click()
     expect(page.locator(".editor-status.error")).to_contain_text(

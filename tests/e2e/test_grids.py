@@ -154,7 +154,7 @@ def test_back_and_reload_lead_to_where_one_was(width: int, open_page: OpenPage, 
     link.focus()
     seen = first_seen(page)
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(before[0]))
+    page.wait_for_url(re.compile(before[0]))
     page.go_back()
     at_rest(page)
     assert_same_place(first_seen(page), seen)

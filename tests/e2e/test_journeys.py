@@ -46,13 +46,13 @@ def test_sign_up_upload_follow_like_comment_delete(width: int, javascript: bool,
     )
     author.get_by_label("Caption").fill("Two colours")
     author.get_by_role("button", name=re.compile("share|post", re.I)).click()
-    expect(author).to_have_url(re.compile(r"/edit/\?new"))
+    author.wait_for_url(re.compile(r"/edit/\?new"))
     descriptions = author.locator('textarea[name="alt"], input[name="alt"]')
     expect(descriptions).to_have_count(2)
     descriptions.nth(0).fill("a red field")
     descriptions.nth(1).fill("a green field")
     author.get_by_role("button", name=re.compile("save|done", re.I)).click()
-    expect(author).to_have_url(re.compile(r"/p/\d+/$"))
+    author.wait_for_url(re.compile(r"/p/\d+/$"))
     expect(author.get_by_alt_text("a red field")).to_be_visible()
     post_url = author.url
 
@@ -79,7 +79,7 @@ def test_sign_up_upload_follow_like_comment_delete(width: int, javascript: bool,
     expect(author.get_by_text("Lovely <b>red</b>")).to_have_count(0)
     author.goto(f"{post_url}delete/")
     author.get_by_role("button", name=re.compile("^delete", re.I)).click()
-    expect(author).to_have_url(re.compile(f"/@{name}/"))
+    author.wait_for_url(re.compile(f"/@{name}/"))
     assert friend.goto(post_url).status == 404  # type: ignore[union-attr]  # a page was opened
 
 
@@ -139,7 +139,7 @@ def test_a_new_post_comes_into_the_timeline_of_whoever_follows(
     author.locator('input[type="file"]').set_input_files([file("one.jpg", "orchid")])
     author.get_by_label("Caption").fill("Fresh paint")
     author.get_by_role("button", name=re.compile("share|post", re.I)).click()
-    expect(author).to_have_url(re.compile(r"/p/\d+/edit/"))
+    author.wait_for_url(re.compile(r"/p/\d+/edit/"))
     post_id = int(re.findall(r"/p/(\d+)/", author.url)[0])
     until = time.monotonic() + 15
     while in_timelines(site, post_id) != 1:
@@ -167,7 +167,7 @@ def test_a_like_is_told_to_its_author_while_their_page_stays_open(open_page: Ope
     author.goto("/new/")
     author.locator('input[type="file"]').set_input_files([file("one.jpg", "tomato")])
     author.get_by_role("button", name=re.compile("share|post", re.I)).click()
-    expect(author).to_have_url(re.compile(r"/edit/\?new"))
+    author.wait_for_url(re.compile(r"/edit/\?new"))
     post_url = author.url.partition("edit/")[0]
     author.goto("/people/")
     bell = author.get_by_role("link", name="Notifications").first

@@ -152,7 +152,7 @@ def test_from_signing_in_to_a_like_a_comment_and_the_photograph(
     page.keyboard.press("Tab")
     page.keyboard.type("contemplative")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(r":\d+/$"))
+    page.wait_for_url(re.compile(r":\d+/$"))  # until its modules have run: without them Space sends a form
     page.evaluate(SAID)
 
     article = page.locator(f'[data-post="{post_of_jan.split("/")[-2]}"]')
@@ -224,7 +224,7 @@ def test_photos_are_chosen_described_ordered_and_posted(open_page: OpenPage) -> 
     page.keyboard.type("a blue field")
     tab_to(page, page.get_by_role("button", name="Share 2 photos"))
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    page.wait_for_url(re.compile(r"/p/\d+/$"))
     shown = page.locator(".photo img[alt$=field]").evaluate_all("all => all.map(each => each.alt)")
     assert shown == ["a blue field", "a red field"]
 
@@ -235,7 +235,7 @@ def test_photos_are_chosen_described_ordered_and_posted(open_page: OpenPage) -> 
     page.keyboard.press("Enter")
     tab_to(page, page.get_by_role("button", name="Delete the post"))
     page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/@jan/"))
+    page.wait_for_url(re.compile("/@jan/"))
     assert page.request.get(address).status == 404
 
 

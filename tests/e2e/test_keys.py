@@ -61,7 +61,7 @@ def test_the_keyboard_alone_likes_comments_looks_and_finds(open_page: OpenPage) 
     page.keyboard.press("Control+l")
     expect(heart).to_have_attribute("aria-pressed", str(was))
     page.keyboard.press("/")
-    expect(page).to_have_url(re.compile("/explore/|/search/"))
+    page.wait_for_url(re.compile("/explore/|/search/"))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -91,7 +91,7 @@ def test_a_visitor_chooses_a_language_and_stays_where_they_are(javascript: bool,
     form = page.get_by_role("form", name="Sprache")
     expect(form.get_by_role("button", name="Deutsch")).to_have_attribute("aria-current", "true")
     form.get_by_role("button", name="Español").click()
-    expect(page).to_have_url(re.compile("/explore/$"))
+    page.wait_for_url(re.compile("/explore/$"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Explorar")
     page.goto("/log-in/")
     expect(page.get_by_role("button", name="Iniciar sesión")).to_be_visible()

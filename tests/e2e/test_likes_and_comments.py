@@ -272,7 +272,7 @@ def test_what_is_typed_survives_a_session_that_has_ended(open_page: OpenPage, po
     expect(field(page)).to_have_value("A long thought")
     with page.context.expect_page() as opened:
         page.get_by_role("button", name="Log in in a new tab").click()
-    expect(opened.value).to_have_url(re.compile("/log-in/"))
+    opened.value.wait_for_url(re.compile("/log-in/"))
     opened.value.close()
     # Logging in gives the browser a session and another CSRF token than this page has.
     page.context.clear_cookies(name="csrftoken")

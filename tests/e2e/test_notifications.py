@@ -123,7 +123,7 @@ def test_earlier_notifications_come_when_their_end_is_scrolled_to(page: Page) ->
     expect(page.locator(".event").nth(MANY - 1)).to_be_attached()
     expect(page.locator("[data-say][aria-live]")).to_have_text(re.compile(r"^\d+ earlier notifications$"))
     expect(page.get_by_role("link", name="Earlier")).to_have_count(0)
-    expect(page).to_have_url(re.compile("/notifications/$"))
+    page.wait_for_url(re.compile("/notifications/$"))
     assert page.locator(".event").count() == len(thoughts(page)) == MANY
     assert violations(page) == []
 

@@ -38,7 +38,7 @@ def test_a_draft_survives_a_reload_with_its_files_words_and_order(page: Page) ->
     expect(page.get_by_label("What it shows").first).to_have_value("tomato red")
     expect(page.locator(".upload.arrived")).to_have_count(2)
     share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/edit/\?new"))
+    page.wait_for_url(re.compile(r"/p/\d+/edit/\?new"))
 
 
 def test_the_network_goes_in_the_middle_of_forty_uploads_and_comes_back(new_browser: NewBrowser) -> None:
@@ -53,7 +53,7 @@ def test_the_network_goes_in_the_middle_of_forty_uploads_and_comes_back(new_brow
     share(page)
     expect(page.get_by_role("heading", name="Your post is on its way")).to_be_visible()
     context.set_offline(False)
-    expect(page).to_have_url(re.compile(r":\d+/$"), timeout=60_000)
+    page.wait_for_url(re.compile(r":\d+/$"), timeout=60_000)
     page.goto("/new/")
     expect(page.locator(".upload")).to_have_count(0)
 
@@ -74,7 +74,7 @@ def test_the_server_restarts_between_chunks(page: Page, site: RunningSite) -> No
     site.wait_until_healthy()
     assert sent.count("0") == 1, "what was stored is not sent again"
     share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/"), timeout=30_000)
+    page.wait_for_url(re.compile(r"/p/\d+/"), timeout=30_000)
 
 
 def test_the_answer_to_a_chunk_is_lost(page: Page) -> None:
@@ -108,7 +108,7 @@ def test_a_corrupt_file_among_good_ones_is_named_and_the_others_are_posted(page:
     row.get_by_role("button", name="Try again, photo 2").click()
     expect(row.locator("[data-status]")).to_contain_text("cut short")
     page.get_by_role("button", name="Share 2 photos").click()
-    expect(page).to_have_url(re.compile(r"/p/\d+/edit/\?new"))
+    page.wait_for_url(re.compile(r"/p/\d+/edit/\?new"))
     expect(page.locator("textarea[name=alt]")).to_have_count(2)
 
 
@@ -134,7 +134,7 @@ def test_two_tabs_show_one_draft_and_one_of_them_uploads(new_browser: NewBrowser
     expect(first.locator(".upload.arrived")).to_have_count(4)
     second.get_by_label("Caption").fill("Of two tabs")
     share(second)
-    expect(second).to_have_url(re.compile(r"/p/\d+/edit"))
+    second.wait_for_url(re.compile(r"/p/\d+/edit"))
     expect(first.locator(".upload")).to_have_count(0)
     second.goto(second.url.partition("edit/")[0])
     expect(second.get_by_text("Of two tabs").first).to_be_visible()
@@ -154,7 +154,7 @@ def test_without_room_for_a_draft_it_says_so_and_goes_on(new_browser: NewBrowser
     for at, words in enumerate(("noise", "teal")):
         page.get_by_label("What it shows").nth(at).fill(words)
     share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    page.wait_for_url(re.compile(r"/p/\d+/$"))
 
 
 def lost_after_the_first_chunk(page: Page, words: str = "Of one evening") -> None:
@@ -204,7 +204,7 @@ def test_a_session_ends_in_the_middle_of_an_upload_and_a_new_one_goes_on(new_bro
     assert 0 not in offsets, "what was stored is not sent again"
     expect(told).to_have_count(0)
     share(page)  # with the token of the session before
-    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    page.wait_for_url(re.compile(r"/p/\d+/$"))
     expect(page.get_by_text("Of one evening").first).to_be_visible()
     expect(page.get_by_alt_text("noise").first).to_be_attached()
 
@@ -225,7 +225,7 @@ def test_a_post_that_is_on_its_way_when_its_session_ends_waits_for_the_next(new_
     page.get_by_label("User name or e-mail").fill(UPLOADER)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name=re.compile("log in", re.I)).click()
-    expect(page).to_have_url(re.compile(r"/new/$"))
+    page.wait_for_url(re.compile(r"/new/$"))
     expect(page.get_by_text("Your photo is posted.")).to_be_visible(timeout=30_000)
     page.goto(f"/@{UPLOADER}/")
     page.locator(".grid a").first.click()

@@ -38,7 +38,7 @@ def test_photos_are_ordered_described_and_posted(width: int, new_browser: NewBro
         page.locator(".upload", has_text=name).get_by_label("What it shows").fill(words)
     page.get_by_label("Caption").fill("Three colours")
     share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    page.wait_for_url(re.compile(r"/p/\d+/$"))
     shown = page.locator(".photo img[alt$=field]").evaluate_all("all => all.map(each => each.alt)")
     assert shown == ["a blue field", "a red field", "a green field"]
     page.goto("/new/")
@@ -115,7 +115,7 @@ def test_a_removed_photo_is_had_back_by_its_note_and_by_keys(page: Page) -> None
     for at, words in ((0, "the first"), (2, "the third")):
         page.get_by_label("What it shows").nth(at).fill(words)
     share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    page.wait_for_url(re.compile(r"/p/\d+/$"))
     shown = page.locator(".photo img[alt^=the]").evaluate_all("all => all.map(each => each.alt)")
     assert shown == ["the first", "the second", "the third"]
 
@@ -218,7 +218,7 @@ def test_another_post_is_made_while_one_is_on_its_way(page: Page) -> None:
     expect(page.get_by_text("Your photo is posted.")).to_be_visible(timeout=40_000)
     expect(page.locator(".upload.arrived")).to_have_count(1)
     share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/edit"))
+    page.wait_for_url(re.compile(r"/p/\d+/edit"))
 
 
 GIVE = """async ([kind, files]) => {
@@ -318,7 +318,7 @@ def test_a_photo_is_edited_before_it_is_posted(page: Page) -> None:
     expect(page.locator(".upload.arrived")).to_have_count(1)
     page.get_by_label("What it shows").fill("now tall")
     share(page)
-    expect(page).to_have_url(re.compile(r"/p/\d+/$"))
+    page.wait_for_url(re.compile(r"/p/\d+/$"))
     image = page.get_by_alt_text("now tall").first
     assert [image.get_attribute(side) for side in ("width", "height")] == ["600", "900"]
 

@@ -239,7 +239,7 @@ def test_keys_turn_the_photos_go_to_the_posts_beside_and_close(
     page.keyboard.press("j")
     expect(words).not_to_contain_text("of 3")
     page.keyboard.press("Escape")
-    expect(page).to_have_url(re.compile(posts[0]))
+    page.wait_for_url(re.compile(posts[0]))
 
 
 def test_in_the_feed_the_posts_beside_are_those_of_the_feed(
