@@ -1,4 +1,4 @@
-"""Grids that go on: ten thousand cells of which few are in the page, where one was, arrows, a page that does not come."""
+"""Grids that go on: thousands of cells of which few are in the page, where one was, arrows, a page that does not come."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.running_site import SOURCE, RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-MANY = 10_000
+MANY = 3_000
 """Posts of one person."""
 
 CELLS = 120
@@ -70,7 +70,7 @@ def in_site(site: RunningSite, what: str, argument: object) -> str:
 
 @pytest.fixture(scope="module")
 def prolific(site: RunningSite) -> str:
-    """The user name of somebody with 10,000 posts."""
+    """The user name of somebody with so many posts."""
     return in_site(site, "many", MANY)
 
 
@@ -120,7 +120,7 @@ def at_rest(page: Page) -> None:
     )
 
 
-def test_of_ten_thousand_cells_the_page_has_only_what_is_near_the_window(
+def test_of_thousands_of_cells_the_page_has_only_what_is_near_the_window(
     open_page: OpenPage, prolific: str
 ) -> None:
     page = open_page()

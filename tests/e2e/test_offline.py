@@ -65,6 +65,14 @@ def test_a_page_that_is_not_there_says_what_is_and_comes_back_with_the_connectio
     expect(jans.get_by_role("heading", name="People").first).to_be_visible()
 
 
+def test_a_connection_that_flickers_does_not_hold_up_who_is_going_somewhere(jans: Page) -> None:
+    jans.context.set_offline(True)
+    jans.goto("/people/")
+    expect(jans.locator(".kept").get_by_role("link", name="Home")).to_be_visible()
+    jans.evaluate("document.querySelector('.kept a[href=\"/\"]').click(); dispatchEvent(new Event('online'))")
+    expect(jans.get_by_text("Contemplative cat!").first).to_be_visible()
+
+
 def test_going_offline_and_back_is_shown_while_a_page_is_open(jans: Page) -> None:
     note = jans.locator("[data-offline]")
     expect(note).to_be_hidden()

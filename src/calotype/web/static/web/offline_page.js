@@ -26,16 +26,26 @@ function forgetPlaces() {
   }
 }
 
-/** Reload once the site answers. On `/offline/` itself there is nothing to wait for. */
+/**
+ * Reload once the site answers, unless somebody is just going somewhere else: that is theirs to say. On `/offline/` itself there is
+ * nothing to wait for.
+ */
 function wait() {
   if (location.pathname === "/offline/") return;
-  addEventListener("online", () => location.reload());
-  // A device may well be connected and the site away.
-  setInterval(async () => {
-    if (document.hidden || !navigator.onLine) return;
-    const answer = await fetch("/offline/", { method: "HEAD", cache: "no-store" }).catch(() => undefined);
-    if (answer?.ok) location.reload();
-  }, ASK_MS);
+  let leaving = false;
+  addEventListener("beforeunload", () => {
+    leaving = true;
+  });
+  const ask = async () => {
+    // A device may well be connected and the site away.
+    const answers =
+      !document.hidden && navigator.onLine && (await fetch("/offline/", { method: "HEAD", cache: "no-store" }).catch(() => undefined))?.ok;
+    if (answers && !leaving) location.reload();
+    leaving = false; // who is still here the next time has not gone
+  };
+  addEventListener("online", ask);
+  document.addEventListener("visibilitychange", ask);
+  setInterval(ask, ASK_MS);
 }
 
 /** Links to the pages that are kept, the latest first, by their titles. */
