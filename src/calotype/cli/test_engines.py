@@ -37,14 +37,15 @@ class Engine(NamedTuple):
 
 
 def chromium() -> str | None:
-    """The browser that the tests drive: `$CALOTYPE_CHROMIUM`, else the first of the usual names on PATH."""
+    """The browser that the tests drive: `$CALOTYPE_CHROMIUM`, else the first of the usual names on PATH. The headless shell
+    is the same browser without windows, and its tests take two thirds of the time."""
     names = (
         os.environ.get("CALOTYPE_CHROMIUM", ""),
+        "chromium-headless-shell",
         "chromium",
         "chromium-browser",
         "google-chrome",
         "chrome",
-        "chromium-headless-shell",
     )
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
@@ -95,7 +96,7 @@ ENGINES = (
         "browser",
         "have `chromium` or `chromium-headless-shell` on PATH",
         lambda: bool(chromium()),
-        "chromium",
+        "chromium-headless-shell",
     ),
     Engine("memcached", "memcached", "have `memcached` on PATH", has_memcached, "memcached"),
     Engine("RabbitMQ", "rabbitmq", "have `rabbitmq-server` on PATH", has_rabbitmq, "rabbitmq-server"),
