@@ -103,7 +103,12 @@ async def test_the_next_consumer_goes_on_where_the_last_one_ended(log: Log, cach
 
 async def test_a_second_consumer_waits_and_takes_over(log: Log, cache: Cache) -> None:
     first, second = consumer_of(log, [cache]), consumer_of(log, [cache])
+
+    async def reads() -> bool:
+        return [slot.active for slot in await find_slots(log.admin, "a")] == [True]
+
     async with running(first):
+        await eventually(reads)  # it has published before it reads
         waiting = asyncio.create_task(second.run())
         await asyncio.sleep(0.3)
         assert second.position.generation == ""
