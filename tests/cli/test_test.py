@@ -222,6 +222,11 @@ def test_tests_start_on_bytecode_that_is_kept_and_at_no_site_of_somebody(
     assert _environment()["PYTHONPYCACHEPREFIX"] == str(ROOT / ".tools" / "bytecode")
 
 
+def test_somebody_s_options_of_java_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-Dmine=1")
+    assert _environment()["JDK_JAVA_OPTIONS"] == "-Dmine=1 -XX:TieredStopAtLevel=1"
+
+
 def test_processes_that_share_the_tests_have_ports_of_their_own() -> None:
     ranges = [range_of(process) for process in range(PROCESSES)]
     numbers = [port for each in ranges for port in each]

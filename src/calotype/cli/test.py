@@ -33,13 +33,17 @@ OF_THE_INTERPRETER = (
     "tests/std",
     "tests/config",
     "tests/efficiency",
-    *(f"tests/infra/{name}" for name in ("cache", "imaging", "invalidation", "jobs", "shards")),
+    *(f"tests/infra/{name}" for name in ("cache", "jobs")),
     "tests/web",
 )
 
 AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("-m", "clock", *OF_THE_INTERPRETER))
 """What may differ between versions of Python: event loops, monitoring, processes, codecs. mypy sees to the rest, which it
 checks against the oldest."""
+
+
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1"
+"""Nodes of Cassandra live for a minute here: the compiler whose code is worth it after ten would take two fifths of their CPU."""
 
 
 class Counts(NamedTuple):
@@ -258,7 +262,8 @@ def _environment() -> Mapping[str, str]:
     )
     left_out = {"PYTHONDONTWRITEBYTECODE", *(f"CALOTYPE_{name}" for name in site)}
     ours = {key: value for key, value in os.environ.items() if key not in left_out}
-    return {"PYTHONPYCACHEPREFIX": str(tools() / "bytecode"), **ours}
+    java = f"{ours.get('JDK_JAVA_OPTIONS', '')} {JAVA_OPTIONS}".strip()
+    return {"PYTHONPYCACHEPREFIX": str(tools() / "bytecode"), **ours, "JDK_JAVA_OPTIONS": java}
 
 
 def _verdict(checked: bool, wanting: list[str], oldest: Ran, *, required: bool) -> list[str]:
