@@ -181,7 +181,7 @@ def test_a_phone_shares_with_its_own_sheet(chromium: Browser, site: RunningSite)
     page = context.new_page()
     page.goto("/@mara/")
     page.get_by_role("link", name=re.compile("^Share")).tap()
-    page.wait_for_function("window.shared")
+    page.wait_for_function("() => window.shared")
     assert page.evaluate("window.shared.url") == f"{site.url}/@mara/"
     assert page.get_by_role("dialog").count() == 0
     context.close()

@@ -120,6 +120,15 @@ def at_rest(page: Page) -> None:
     )
 
 
+def until_there(page: Page, path: str) -> None:
+    """Until a page that was loaded again is where it was: where this cell is."""
+    page.wait_for_function(
+        "path => scrollY > 0 && [...document.querySelectorAll('.grid a')].some((a) => a.pathname === path)",
+        arg=path,
+    )
+    at_rest(page)
+
+
 def test_of_thousands_of_cells_the_page_has_only_what_is_near_the_window(
     open_page: OpenPage, prolific: str
 ) -> None:
@@ -147,7 +156,7 @@ def test_back_and_reload_lead_to_where_one_was(width: int, open_page: OpenPage, 
     at_rest(page)
     before = first_seen(page)
     page.reload()
-    at_rest(page)
+    until_there(page, before[0])
     assert_same_place(first_seen(page), before)
 
     link = page.locator(f'.grid a[href="{before[0]}"]')
@@ -156,7 +165,7 @@ def test_back_and_reload_lead_to_where_one_was(width: int, open_page: OpenPage, 
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(before[0]))
     page.go_back()
-    at_rest(page)
+    until_there(page, seen[0])
     assert_same_place(first_seen(page), seen)
     page.wait_for_function("path => document.activeElement.pathname === path", arg=before[0])
 
@@ -174,10 +183,7 @@ def test_a_post_that_came_meanwhile_moves_nothing_and_hides_nothing(
     while f"/p/{made}/" not in page.request.get(f"/@{prolific}/").text():
         page.wait_for_timeout(50)  # until the log of that process has reached the site's cache
     page.reload()
-    page.wait_for_function("scrollY > 0")
-    at_rest(page)
-    there = page.evaluate("[...document.querySelectorAll('.grid a')].map((a) => a.pathname)")
-    assert before[0] in there
+    until_there(page, before[0])
     page.evaluate("scrollTo(0, 0)")
     page.wait_for_function(
         "path => document.querySelector('.grid > li a').pathname === path", arg=f"/p/{made}/"
@@ -219,7 +225,9 @@ def test_arrows_move_within_a_grid_which_is_one_stop(open_page: OpenPage, prolif
     for _ in range(15):  # beyond the first page, faster than pages come
         page.keyboard.press("ArrowDown")
         page.wait_for_timeout(30)
-    page.wait_for_function("document.activeElement.closest('li')?.getAttribute('aria-posinset') === '46'")
+    page.wait_for_function(
+        "() => document.activeElement.closest('li')?.getAttribute('aria-posinset') === '46'"
+    )
     box = page.evaluate("document.activeElement.getBoundingClientRect().toJSON()")
     assert box["top"] >= 0 and box["bottom"] <= 900
     page.keyboard.press("Tab")

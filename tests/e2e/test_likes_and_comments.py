@@ -152,7 +152,7 @@ def test_a_like_that_somebody_keeps_for_later_stays(open_page: OpenPage, post_of
     })""")
     page.route("**/like/", lambda route: route.abort())
     heart(page).click()
-    page.wait_for_function("window.unsent")
+    page.wait_for_function("() => window.unsent")
     unsent = page.evaluate("window.unsent")
     assert unsent["path"].endswith("/like/")
     assert unsent["fields"] == {}

@@ -207,7 +207,7 @@ def test_a_site_that_withdraws_its_worker_is_rid_of_it(chromium: Browser) -> Non
         page = context.new_page()
         page.goto("/")
         page.evaluate("navigator.serviceWorker.register('/service-worker.js')")
-        page.wait_for_function("navigator.serviceWorker.controller !== null")
+        page.wait_for_function("() => navigator.serviceWorker.controller !== null")
         served["text"] = prologue() + _text(WITHDRAWN)
         page.goto("/again")
         wait_until(

@@ -119,7 +119,7 @@ def test_the_wheel_zooms_around_the_pointer_and_dragging_moves(
     for _ in range(5):
         page.mouse.wheel(0, -150)
     page.wait_for_function(
-        "new DOMMatrix(getComputedStyle(document.querySelector('.viewer-photo')).transform).a > 4"
+        "() => new DOMMatrix(getComputedStyle(document.querySelector('.viewer-photo')).transform).a > 4"
     )
     assert under(page, 700, 400) == pytest.approx(before, abs=1)
     sizes = page.locator(".viewer-photo picture img").get_attribute("sizes")
@@ -131,7 +131,7 @@ def test_the_wheel_zooms_around_the_pointer_and_dragging_moves(
     assert under(page, 640, 380) == pytest.approx(held, abs=1)
     page.mouse.wheel(0, 5_000)
     page.wait_for_function(
-        "new DOMMatrix(getComputedStyle(document.querySelector('.viewer-photo')).transform).a === 1"
+        "() => new DOMMatrix(getComputedStyle(document.querySelector('.viewer-photo')).transform).a === 1"
     )
     assert view(page) == {"scale": 1, "x": 0, "y": 0}
 

@@ -176,10 +176,10 @@ async def test_an_old_build_that_cuts_late_takes_nothing_from_a_later_one(
 
 
 async def test_what_was_built_long_ago_is_built_anew_by_whoever_asks(session: Session) -> None:
-    brief = CassandraTimelines(session, idle_s=1)
+    brief = CassandraTimelines(session, idle_s=4)  # longer than a busy machine takes to build it
     (one,) = owners(1)
     await built(brief, [one])
     await push(brief, [one], entries(1))
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(4.2)
     assert await brief.page(HOME, one, NEWEST, 10) is None
     assert await brief.begin(HOME, one, unless_begun_s=60) is not None
