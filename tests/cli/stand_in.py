@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from calotype.cli import site_processes
+from calotype.cli.child_process import ChildSpec
 from calotype.cli.forked import ForkServer
 from calotype.cli.main import main
-from calotype.cli.supervisor import ChildSpec
 from calotype.config.site import Site
 
 WEB = """

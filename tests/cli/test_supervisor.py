@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from calotype.cli import state, supervisor
+from calotype.cli.child_process import ChildSpec
 from calotype.cli.places import Places
 from calotype.cli.process import alive, marked
-from calotype.cli.supervisor import Backoff, ChildSpec, StartFailed, Stopped, Supervisor
+from calotype.cli.supervisor import Backoff, StartFailed, Stopped, Supervisor
 
 
 class Said:

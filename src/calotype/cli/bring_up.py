@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Sequence
 
 from calotype.cli import site_processes, site_regions, site_setup, state
+from calotype.cli.child_process import ChildSpec
 from calotype.cli.places import Places
 from calotype.cli.progress import Progress
 from calotype.cli.site_regions import RegionHere
 from calotype.cli.site_setup import Wanted
-from calotype.cli.supervisor import ChildSpec, Supervisor, all_of
+from calotype.cli.supervisor import Supervisor, all_of
 from calotype.config.site import Site
 from calotype.infra.engines import versitygw
 from calotype.infra.engines.cassandra import Ring, fetch, fetched

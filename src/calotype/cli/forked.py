@@ -9,7 +9,6 @@ import signal
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -26,20 +25,6 @@ class LoadFailed(CalotypeError):
     """The site cannot be loaded, so nothing can be forked; the message ends with what was said last."""
 
     code = "load_failed"
-
-
-class Running(Protocol):
-    """What is known of a process that runs; `asyncio.subprocess.Process` is one."""
-
-    @property
-    def pid(self) -> int: ...
-
-    @property
-    def returncode(self) -> int | None: ...
-
-    async def wait(self) -> int: ...
-
-    def send_signal(self, number: int, /) -> None: ...
 
 
 class Forked:

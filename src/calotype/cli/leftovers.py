@@ -6,10 +6,10 @@ import os
 import signal
 
 from calotype.cli import state
+from calotype.cli.child_process import STOP_WITHIN_S
 from calotype.cli.places import Places
 from calotype.cli.process import Process, alive, end, marked
 from calotype.cli.progress import Progress
-from calotype.cli.supervisor import STOP_WITHIN_S
 
 STRAY_WITHIN_S = 3.0
 

@@ -12,11 +12,11 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from calotype.cli.child_process import ChildSpec, child_environment
 from calotype.cli.forked import ForkServer
 from calotype.cli.health import probe
 from calotype.cli.places import Places, checkout
 from calotype.cli.process import working_in
-from calotype.cli.supervisor import ChildSpec, child_environment
 from calotype.config.site import FIRST_REGION, Site, Web
 from calotype.infra.engines.cassandra import Node, Ring
 from calotype.infra.engines.memcached import Memcached
