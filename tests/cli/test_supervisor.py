@@ -228,7 +228,7 @@ async def test_what_is_run_once_must_succeed(running: Supervisor) -> None:
 async def test_what_is_run_once_is_ended_when_somebody_asks_to_stop(
     running: Supervisor, places: Places
 ) -> None:
-    work = asyncio.create_task(running.run(sh("prepare", "sleep 60")))
+    work = asyncio.create_task(running.run(sh("prepare", "sleep 60 & sleep 60 & wait")))
     await asyncio.sleep(0.2)
     running.ask_to_stop()
     with pytest.raises(Stopped):

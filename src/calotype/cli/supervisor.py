@@ -282,6 +282,9 @@ class Supervisor:
                 signal_group(running.pid, spec.stop_signal)
                 await _reap(running, spec.stop_within_s)
             kill_group(running.pid)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(spec.stop_within_s):
+                    await output.read()  # to its end: until the last of its group has gone, too
             self._once = None
         if status != 0:
             raise StartFailed(
