@@ -6,6 +6,7 @@ on a server takes `new_site`, one that stops servers `own_clusters`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -37,6 +38,8 @@ LONGEST = ("tests/e2e/", *ONE_PROCESS, "tests/benchmarks/test_benches.py", "test
 
 PARTS = ("together", "sites", "alone")
 
+HERE = Path(__file__).parent
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -47,10 +50,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file of which the part runs nothing is not even imported: that takes longer than many a part."""
+    part = config.getoption("--part")
+    if part is None or not collection_path.match("test_*.py"):
+        return None
+    return None if may_hold(part, collection_path) else True
+
+
+@functools.cache
+def may_hold(part: str, file: Path) -> bool:
+    """Whether a file of tests may have some of this part: a marker is named in the file, or in the conftest.py beside it."""
+    directory = file.relative_to(HERE).parts[0]
+    if part == "together":
+        return directory in TOGETHER
+    beside = file.with_name("conftest.py")
+    text = file.read_text() + (beside.read_text() if beside.exists() and file.parent != HERE else "")
+    named = {marker for marker in ALONE | SITES if f"mark.{marker}" in text}
+    return bool(named & ALONE) if part == "alone" else directory not in TOGETHER or bool(named & SITES)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     part = config.getoption("--part")
     if part is None:
         return
+    # Whatever its part leaves out is collected with the others of its directory.
+    lost = [item.nodeid for item in items if not may_hold(part_of(item), item.path)]
+    if lost:
+        raise pytest.UsageError(f"no part would run {lost[0]}: its file does not name its marker")
     left_out = [item for item in items if part_of(item) != part]
     config.hook.pytest_deselected(items=left_out)
     gone = set(left_out)
@@ -73,7 +100,7 @@ def part_of(item: pytest.Item) -> str:
     markers = {marker.name for marker in item.iter_markers()}
     if markers & ALONE:
         return "alone"
-    directory = item.path.relative_to(Path(__file__).parent).parts[0]
+    directory = item.path.relative_to(HERE).parts[0]
     return "together" if directory in TOGETHER and not markers & SITES else "sites"
 
 

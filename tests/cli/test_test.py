@@ -123,7 +123,13 @@ def test_a_missing_engine_fails_only_where_it_is_required(
 
 def test_each_test_is_in_one_part() -> None:
     """Two processes share what computes and what waits; what watches the clock has the machine for itself."""
-    some = ("tests/std", "tests/cli/test_port.py", "tests/efficiency/sketches", "tests/efficiency/profiler")
+    some = (
+        "tests/std",
+        "tests/cli/test_port.py",
+        "tests/efficiency/sketches",
+        "tests/efficiency/profiler",
+        "tests/infra/blobs",  # whose conftest.py has a marker
+    )
 
     def collected(*part: str) -> list[str]:
         command = [
@@ -144,7 +150,8 @@ def test_each_test_is_in_one_part() -> None:
     assert sorted(together + sites + alone) == sorted(collected())
     files = [{test.split("::")[0] for test in part} for part in (together, sites, alone)]
     assert {"tests/std/test_errors.py", "tests/efficiency/profiler/test_recording.py"} <= files[0]
-    assert files[1] == {"tests/cli/test_port.py"}
+    assert {"tests/cli/test_port.py", "tests/infra/blobs/test_conformance.py"} <= files[1]
+    assert not any(file.startswith(("tests/std", "tests/efficiency")) for file in files[1])
     assert "tests/efficiency/profiler/test_clocks.py" in files[2]
 
 
