@@ -6,13 +6,15 @@ from playwright.sync_api import Page
 
 
 def wait_until(page: Page, script: str, arg: object = None) -> None:
-    """Until an async function is true: Playwright's own `wait_for_function` takes its promise for an answer. Chromium looks
-    every ten seconds whether a worker has nothing to do, and not before does the next one take its place."""
+    """Until an async function says `true`; anything else that it says is what is lacking. Playwright's own `wait_for_function` takes
+    its promise for an answer. Chromium looks every ten seconds whether a worker has nothing to do, and not before does the next
+    one take its place."""
     for _ in range(300):
-        if page.evaluate(script, arg):
+        said = page.evaluate(script, arg)
+        if said is True:
             return
         page.wait_for_timeout(100)
-    raise AssertionError(f"not within 30 s: {script}")
+    raise AssertionError(f"not within 30 s, but {said!r}: {script}")
 
 
 def wait_until_kept(page: Page, path: str) -> None:

@@ -94,11 +94,9 @@ function take(event) {
  */
 async function cached(event, name) {
   const { request } = event;
+  used.add(request.url); // Before it is looked for, or a trim that is under way could drop what is about to be shown.
   const found = await match(name, request.url);
-  if (found && (name === FILES || young(found))) {
-    used.add(request.url);
-    return found;
-  }
+  if (found && (name === FILES || young(found))) return found;
   const begun = deletions;
   const answer = await fetch(request).catch((error) => {
     if (found) return found;
