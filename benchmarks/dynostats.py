@@ -53,7 +53,7 @@ def run(options: Options) -> Report:
     requirements.ensure()
     with population.populated(options) as bench:
         population.set_django_up()
-        viewers = asyncio.run(feed.viewers_of(bench))[:VIEWERS]
+        viewers = asyncio.run(feed.viewers_of(bench, quick=options.quick))[:VIEWERS]
         with tools.running(bench) as sites:
             with stacks.cached(bench, viewers) as cached:
                 of_pages, of_changes = uvloop.run(_our_rows(cached, options.quick))

@@ -28,7 +28,7 @@ from benchmarks.site import BenchSite
 from benchmarks.stacks import Stack
 from calotype.cli.bars import Bar
 
-VIEWERS = 50
+VIEWERS, QUICK_VIEWERS = 50, 10
 ROUNDS = 5
 PAGES = 300
 SEED = 7
@@ -73,7 +73,7 @@ def run(options: Options) -> Report:
     rounds, pages = (2, 20) if options.quick else (ROUNDS, PAGES)
     with population.populated(options) as bench:
         population.set_django_up()
-        viewers = asyncio.run(viewers_of(bench))
+        viewers = asyncio.run(viewers_of(bench, quick=options.quick))
         with stacks.started(bench, viewers) as running:
             comments = check_same(running, viewers)
             turns = _measure(bench, running, viewers, rounds, pages)
@@ -86,7 +86,7 @@ def run(options: Options) -> Report:
     return report("feed", PACKAGES, rows, {"postgresql": version, "memcached": memcached})
 
 
-async def viewers_of(bench: BenchSite) -> list[int]:
+async def viewers_of(bench: BenchSite, *, quick: bool) -> list[int]:
     """People by chance who follow somebody, always the same ones of the same data."""
     connection = await asyncpg.connect(bench.ordinary_dsn)
     try:
@@ -94,7 +94,7 @@ async def viewers_of(bench: BenchSite) -> list[int]:
     finally:
         await connection.close()
     people = [row[0] for row in rows]
-    return random.Random(SEED).sample(people, min(VIEWERS, len(people)))
+    return random.Random(SEED).sample(people, min(QUICK_VIEWERS if quick else VIEWERS, len(people)))
 
 
 def check_same(running: Sequence[Stack], viewers: Sequence[int]) -> dict[str, float]:

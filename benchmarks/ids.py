@@ -60,7 +60,7 @@ class Cost:
 
 def run(options: Options) -> Report:
     """Migrate a site's shards into two clusters, and make ids in the first of them."""
-    ids, rounds = (IDS // 10, 3) if options.quick else (IDS, ROUNDS)
+    ids, rounds = (IDS // 100, 1) if options.quick else (IDS, ROUNDS)
     with site.clusters_running(options.data / "small", {}) as bench:
         site.prepare(bench)
         rows, version = asyncio.run(_measure(bench, ids, rounds))

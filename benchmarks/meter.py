@@ -49,7 +49,7 @@ def run(options: Options) -> Report:
     rows = step_rows(options.quick) + attribution.rows(options.quick)
     with population.populated(options) as bench:
         population.set_django_up()
-        viewers = asyncio.run(feed.viewers_of(bench))[:VIEWERS]
+        viewers = asyncio.run(feed.viewers_of(bench, quick=options.quick))[:VIEWERS]
         with stacks.cached(bench, viewers) as cached:
             rows = uvloop.run(_page_rows(cached, options.quick)) + rows
         version = asyncio.run(feed.postgres_version(bench))

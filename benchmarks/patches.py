@@ -81,7 +81,7 @@ def run(options: Options) -> Report:
     rounds, part = (2, 6) if options.quick else (ROUNDS, 1)
     with population.populated(options) as bench:
         population.set_django_up()
-        viewers = asyncio.run(feed.viewers_of(bench))[:VIEWERS]
+        viewers = asyncio.run(feed.viewers_of(bench, quick=options.quick))[:VIEWERS]
         with stacks.cached(bench, viewers) as site:
             with _no_access_log():
                 pairs = uvloop.run(_measure(bench, site, viewers, rounds, part))

@@ -38,7 +38,10 @@ class Stamp(msgspec.Struct, frozen=True):
     """Of what makes the data."""
 
 
-PEOPLE, QUICK_PEOPLE = 5_000, 500
+FULL, QUICK = (
+    Stamp(people=5_000),
+    Stamp(people=500, photos_per_person=2, follows_per_person=20, likes_per_photo=5),
+)
 
 COPIES = {
     "photos_person": (
@@ -89,7 +92,7 @@ COPIES = {
 def populated(options: Options) -> Iterator[BenchSite]:
     """The site with its population, made if it is not there yet."""
     directory = options.data / ("feed-quick" if options.quick else "feed")
-    stamp = Stamp(people=QUICK_PEOPLE if options.quick else PEOPLE, sources=_sources())
+    stamp = msgspec.structs.replace(QUICK if options.quick else FULL, sources=_sources())
     path = directory / "population.json"
     if not path.exists() or msgspec.json.decode(path.read_bytes(), type=Stamp) != stamp:
         site.remove(directory)

@@ -54,7 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     """Where servers keep their data between runs. Only what the benches make themselves is ever touched in it."""
     quick: bool = False
-    """A tenth of the data and of the repetitions: shows that a bench works, not what things cost."""
+    """A tenth of the data and of the repetitions, or less: shows that a bench works, not what things cost."""
 
 
 def row(

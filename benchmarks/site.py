@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ import asyncpg
 
 from benchmarks import processes
 from calotype.cli import site_processes, site_setup
-from calotype.cli.places import Places
+from calotype.cli.places import Places, checkout
 from calotype.cli.site_setup import Wanted
 from calotype.config.site import Site
 from calotype.infra.engines.postgres import Cluster
@@ -76,10 +77,25 @@ def clusters_running(directory: Path, settings: Mapping[str, str]) -> Iterator[B
 
 
 def prepare(bench: BenchSite) -> None:
-    """Bring every database and logical shard to this release, as `calotype up` does before it starts to serve."""
+    """Bring every database and logical shard to this release, as `calotype up` does before it starts to serve. Once for the
+    same sources."""
+    stamp, sources = bench.places.data / "prepared", _sources()
+    if stamp.exists() and stamp.read_text() == sources:
+        return
     told = site_processes.environment(bench.places, bench.site)
     spec = site_processes.prepare(told, demo=False)
     processes.run(spec.command, spec.environment)
+    stamp.write_text(sources)
+
+
+def _sources() -> str:
+    """A digest of which files the site is made of, how long they are and when they were changed."""
+    digest = hashlib.sha256()
+    for path in sorted((checkout() / "src").rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            stat = path.stat()
+            digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def remove(directory: Path) -> None:

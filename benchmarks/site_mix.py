@@ -110,7 +110,7 @@ def run(options: Options) -> Report:
     with population.populated(options) as bench:
         population.set_django_up()
         pages = there()
-        viewers = asyncio.run(feed.viewers_of(bench))
+        viewers = asyncio.run(feed.viewers_of(bench, quick=options.quick))
         asyncio.run(_prepare(bench, viewers))
         with stacks.ours(bench, viewers) as stack:
             mixes, singles = _measure(bench, stack, pages, viewers, rounds, mixed, single)

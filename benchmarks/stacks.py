@@ -55,12 +55,13 @@ class Stack:
 @contextmanager
 def started(bench: BenchSite, viewers: Sequence[int]) -> Iterator[list[Stack]]:
     """All four, ours first."""
+    cookies = _cookies(bench, "tuned", viewers)
     with ExitStack() as stack:
         yield [
             stack.enter_context(ours(bench, viewers)),
             stack.enter_context(drf(bench, viewers)),
-            stack.enter_context(_tuned(bench, viewers)),
-            stack.enter_context(_cached(bench, viewers)),
+            stack.enter_context(_tuned(bench, cookies)),
+            stack.enter_context(_cached(bench, cookies)),
         ]
 
 
@@ -182,14 +183,14 @@ def drf(bench: BenchSite, viewers: Sequence[int]) -> Iterator[Stack]:
 
 
 @contextmanager
-def _tuned(bench: BenchSite, viewers: Sequence[int]) -> Iterator[Stack]:
+def _tuned(bench: BenchSite, cookies: dict[int, str]) -> Iterator[Stack]:
     (port,) = processes.free_ports(1)
     with _baseline(bench, "tuned", "tuned", _uwsgi(port), port) as pid:
-        yield Stack("tuned", pid, Client(port), PATH, _cookies(bench, "tuned", viewers))
+        yield Stack("tuned", pid, Client(port), PATH, cookies)
 
 
 @contextmanager
-def _cached(bench: BenchSite, viewers: Sequence[int]) -> Iterator[Stack]:
+def _cached(bench: BenchSite, cookies: dict[int, str]) -> Iterator[Stack]:
     (port,) = processes.free_ports(1)
     path = Path(baseline_environment(bench, "tuned")["BENCH_MEMCACHED"])
     path.unlink(missing_ok=True)
@@ -199,7 +200,6 @@ def _cached(bench: BenchSite, viewers: Sequence[int]) -> Iterator[Stack]:
         processes.running(command, bench.places.log("memcached"), path.exists) as memcached,
         _baseline(bench, "tuned", "tuned-cached", _uwsgi(port), port) as pid,
     ):
-        cookies = _cookies(bench, "tuned", viewers)
         yield Stack("tuned+memcached", pid, Client(port), f"/cached{PATH}", cookies, (memcached,))
 
 

@@ -32,7 +32,7 @@ from calotype.infra.imaging import process
 
 ROUNDS = 7
 TARGET = 1.1
-SIZE, SMALL_SIZE = (4032, 3024), (2400, 1800)
+SIZE, SMALL_SIZE = (4032, 3024), (1600, 1200)
 
 DISPLAY_WIDTHS = (1080, 640, 320)
 ALL_WIDTHS = (2048, *DISPLAY_WIDTHS)
@@ -55,7 +55,7 @@ def run(options: Options) -> Report:
         cookie = asyncio.run(_cookie(bench))
         port = processes.free_ports(1)[0]
         with stacks.web(bench, port) as server:
-            costs = _measure(photo, Client(port), server, bench, cookie, 2 if options.quick else ROUNDS)
+            costs = _measure(photo, Client(port), server, bench, cookie, 1 if options.quick else ROUNDS)
     return report("upload", ("pillow", "django", "granian", "asyncpg", "obstore"), _rows(costs, photo), {})
 
 

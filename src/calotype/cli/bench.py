@@ -34,7 +34,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             help="Where data is kept between runs. [env: CALOTYPE_BENCH_DATA; default: var-bench beside the program]",
         ),
         click.option(
-            "--quick", is_flag=True, help="A tenth of the data and repetitions: a trial, no figures."
+            "--quick", is_flag=True, help="A tenth of the data and repetitions, or less: a trial, no figures."
         ),
     ):
         command = option(command)
