@@ -92,7 +92,9 @@ def memcached(server: Memcached) -> ChildSpec:
     async def ready() -> bool:
         return await asyncio.to_thread(server.ready)
 
-    return ChildSpec(server.name, [*dying_with_us(signal.SIGTERM), *server.command()], ready=ready)
+    # It has nothing to save, and asked to end it first waits for its threads, one of which sleeps for up to a second.
+    stop = signal.SIGKILL
+    return ChildSpec(server.name, [*dying_with_us(stop), *server.command()], stop_signal=stop, ready=ready)
 
 
 def cassandra(ring: Ring) -> list[ChildSpec]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,12 @@ def worker(queue: str, processes: int) -> None:
     logging.getLogger("celery").setLevel(logging.WARNING)
     from calotype.infra.jobs.worker import run_worker
 
-    raise SystemExit(run_worker(_app(Queue(queue)), queue, processes))
+    status = run_worker(_app(Queue(queue)), queue, processes)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All that it had is acknowledged and its processes are gone. Python would wait for billiard's thread that looks for time
+    # limits, which sleeps for a second.
+    os._exit(status)
 
 
 def _app(queue: Queue) -> Celery:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 import traceback
@@ -134,9 +135,12 @@ def worker_app[C](
     def begin(**_: object) -> None:
         loops.append(Loop(opened))
 
-    def end(**_: object) -> None:
+    def end(exitcode: int = 0, **_: object) -> None:
         while loops:
             loops.pop().close()
+        os._exit(
+            exitcode
+        )  # billiard would tell its parent, which sees it anyway, and then sleep for a second
 
     worker_process_init.connect(begin, weak=False)
     worker_process_shutdown.connect(end, weak=False)
