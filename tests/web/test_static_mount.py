@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import brotli
 import pytest
 
-from calotype.web.precompression import compress, sibling
+from calotype.web.precompression import CODINGS, compress, sibling, with_brotli
 from calotype.web.static_mount import PATHSEND, Receive, Scope, Send, StaticMount
 
 CSS = b"body { margin: 0 } " * 100
@@ -162,3 +162,33 @@ def test_a_sibling_that_is_not_smaller_is_not_kept(tmp_path: Path) -> None:
     short.write_bytes(b"short")
     compress([noise, short], lambda done, total: None)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["noise.txt", "short.txt"]
+
+
+def test_what_was_compressed_for_one_site_is_there_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytes] = []
+    shelf = tmp_path / "shelf"
+
+    def counted(content: bytes) -> bytes:
+        made.append(content)
+        return with_brotli(content)
+
+    monkeypatch.setitem(CODINGS, "br", counted)
+    for site in ("one", "two"):
+        path = tmp_path / site / NAME
+        path.parent.mkdir()
+        path.write_bytes(CSS)
+        compress([path], lambda done, total: None, shelf)
+        assert brotli.decompress(sibling(path, "br").read_bytes()) == CSS
+    assert made == [CSS]
+    assert sorted(path.name for path in shelf.iterdir()) == [f"{NAME}.br", f"{NAME}.gz"]
+
+
+def test_a_shelf_that_cannot_be_written_is_none(tmp_path: Path) -> None:
+    path, shelf = tmp_path / NAME, tmp_path / "file"
+    path.write_bytes(CSS)
+    shelf.write_text("no directory")
+    compress([path], lambda done, total: None, shelf)
+    assert brotli.decompress(sibling(path, "br").read_bytes()) == CSS
+    assert shelf.read_text() == "no directory"

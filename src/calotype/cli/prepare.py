@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from calotype.cli.bars import Bar
+from calotype.cli.places import tools
 
 if TYPE_CHECKING:
     from calotype.config.site import Cassandra
@@ -75,7 +76,7 @@ def _collect_static(data: Path) -> None:
         return
     call_command("collectstatic", verbosity=0, interactive=False)
     with Bar("compressed static files") as bar:
-        compress(collected().hashed(), bar.update)
+        compress(collected().hashed(), bar.update, tools() / "static")
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(listing)
 

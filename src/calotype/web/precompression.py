@@ -10,6 +10,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 TEXTS = frozenset({".css", ".js", ".json", ".map", ".svg", ".txt", ".webmanifest", ".xml", ".html"})
@@ -39,11 +40,17 @@ def with_gzip(content: bytes) -> bytes:
 CODINGS: dict[str, Callable[[bytes], bytes]] = {"br": with_brotli, "gzip": with_gzip}
 
 
-def compress(files: Iterable[Path], progress: Callable[[int, int], None]) -> None:
-    """Make the siblings that are missing, each of them whole or not at all. On all cores."""
+def compress(files: Iterable[Path], progress: Callable[[int, int], None], shelf: Path | None = None) -> None:
+    """Make the siblings that are missing, each of them whole or not at all. On all cores.
+
+    `shelf`: a directory of those that were made before, whatever site they were made for. It is added to where it can be.
+    """
+    if shelf is not None:
+        with suppress(OSError):
+            shelf.mkdir(parents=True, exist_ok=True)
     wanted = [path for path in files if path.suffix in TEXTS and _missing(path)]
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for done, _ in enumerate(threads.map(_compress, wanted), 1):
+        for done, _ in enumerate(threads.map(lambda path: _compress(path, shelf), wanted), 1):
             progress(done, len(wanted))
 
 
@@ -55,14 +62,25 @@ def _missing(path: Path) -> bool:
     return not all(sibling(path, coding).exists() for coding in CODINGS)
 
 
-def _compress(path: Path) -> None:
+def _compress(path: Path, shelf: Path | None) -> None:
     content = path.read_bytes()
     if len(content) < MIN_BYTES:
         return
     for coding, how in CODINGS.items():
+        target = sibling(path, coding)
+        made = None if shelf is None else shelf / target.name
+        if made is not None and made.exists():
+            _write(target, made.read_bytes())
+            continue
         encoded = how(content)
         if len(encoded) <= WORTH_IT * len(content):
-            target = sibling(path, coding)
-            half_written = target.with_name(f".{target.name}.new")
-            half_written.write_bytes(encoded)
-            half_written.replace(target)
+            _write(target, encoded)
+            if made is not None:
+                with suppress(OSError):
+                    _write(made, encoded)
+
+
+def _write(target: Path, content: bytes) -> None:
+    half_written = target.with_name(f".{target.name}.{os.getpid()}")  # others may write the same one
+    half_written.write_bytes(content)
+    half_written.replace(target)
