@@ -22,6 +22,8 @@ from tests import django_site
 from tests.running_site import SOURCE, RunningSite, kill, running_site
 from tests.site import root
 
+django_site.set_up()
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
 
 
@@ -64,7 +66,6 @@ def replaced(site: RunningSite, old: list[int], seconds: float = 60) -> list[int
 
 
 def told(program: str) -> subprocess.CompletedProcess[str]:
-    django_site.set_up()
     return subprocess.run(
         [sys.executable, "-P", "-c", program],
         env={**os.environ, "PYTHONPATH": str(SOURCE), "CALOTYPE_DATA": str(django_site.data())},
@@ -114,6 +115,7 @@ print(server.start_method())
 # --- Static files ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault
 def test_static_files_are_sent_as_they_were_compressed_ahead(site: RunningSite) -> None:
     with urlopen(f"{site.url}/log-in/") as answer:
         found = re.search(r'href="(/static/web/look[^"]+)"', answer.read().decode())
@@ -133,6 +135,7 @@ def test_static_files_are_sent_as_they_were_compressed_ahead(site: RunningSite) 
 
 
 @linux
+@pytest.mark.fault
 def test_workers_share_what_was_loaded_before_they_were_forked(site: RunningSite) -> None:
     answers(site)
     for pid in site.web_workers():
@@ -148,6 +151,7 @@ def parent(pid: int) -> int:
 
 
 @linux
+@pytest.mark.fault
 def test_all_that_load_the_site_are_forked_off_one_process_that_has(site: RunningSite) -> None:
     pids = [site.pid(name) for name in LOADING]
     (server,) = {parent(pid) for pid in pids}
@@ -200,6 +204,7 @@ def test_a_reload_replaces_the_workers_by_some_that_load_everything_anew(site: R
     assert site.pid("web") == server
 
 
+@pytest.mark.fault
 def test_the_server_ends_with_all_of_its_workers(site: RunningSite) -> None:
     server, workers = site.pid("web"), site.web_workers()
     os.kill(server, signal.SIGTERM)

@@ -34,10 +34,9 @@ OF_THE_INTERPRETER = (
     "tests/config",
     "tests/efficiency",
     *(f"tests/infra/{name}" for name in ("cache", "jobs")),
-    "tests/web",
 )
 
-AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("-m", "clock", *OF_THE_INTERPRETER))
+AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("--part", "alone", *OF_THE_INTERPRETER))
 """What may differ between versions of Python: event loops, monitoring, processes, codecs. mypy sees to the rest, which it
 checks against the oldest."""
 
