@@ -14,7 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from calotype.cli import state
 from calotype.cli.load.browser import Browser
+from calotype.cli.places import Places
+from calotype.cli.state import ChildState
 from tests.ports import free_port
 
 SOURCE = Path(__file__).parent.parent / "src"
@@ -55,9 +58,17 @@ class RunningSite:
         answer: dict[str, Any] = json.loads(self.calotype("status", "--json", check=False).stdout)
         return answer
 
+    def children(self) -> dict[str, ChildState]:
+        """Those of the supervisor, by name, as it has written it down: a command would take longer than many a wait for it."""
+        known = state.read(Places(self.data))
+        assert known is not None, self.data
+        return {each.name: each for each in known.children}
+
     def pid(self, child: str) -> int:
         """The process of a child of the supervisor."""
-        return next(int(each["pid"]) for each in self.status()["children"] if each["name"] == child)
+        process = self.children()[child].process
+        assert process is not None, child
+        return process.pid
 
     def web_workers(self) -> list[int]:
         """The processes that answer requests."""

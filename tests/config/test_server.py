@@ -166,13 +166,10 @@ def test_when_that_process_is_killed_the_site_comes_back_whole(site: RunningSite
     kill(parent(pids["web"]))
 
     def back() -> bool:
-        children = {each["name"]: each for each in site.status()["children"]}
-        return all(
-            children[name]["state"] == "running" and children[name]["pid"] not in (None, pid)
-            for name, pid in pids.items()
-        )
+        children = site.children()
+        return all(children[name].state == "running" and site.pid(name) != pid for name, pid in pids.items())
 
-    assert wait_until(back, 60), site.status()
+    assert wait_until(back, 60), site.children()
     site.wait_until_healthy()
     answers(site)
     assert len({parent(site.pid(name)) for name in LOADING}) == 1

@@ -13,6 +13,7 @@ from functools import partial
 import psycopg
 import pytest
 
+from calotype.cli.process import alive
 from calotype.config.site import Site, read
 from calotype.infra.ids import shard_of
 from calotype.infra.shards import Shards
@@ -134,7 +135,8 @@ async def test_killed_workers_leave_nobody_out_and_nobody_has_it_twice(site: Run
 
 
 async def _runs(site: RunningSite, child: str) -> bool:
-    return any(each["name"] == child and each["pid"] for each in site.status()["children"])
+    process = site.children()[child].process
+    return process is not None and alive(process)
 
 
 async def _more_have_it(author: Author, than: int) -> bool:
