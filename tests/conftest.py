@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--part",
         choices=PARTS,
         help="together: what starts nothing of its own; sites: what starts whole sites and slow engines; "
-        "alone: what watches the clock. Two processes can share the first, and the second",
+        "alone: what watches the clock. Several processes can share the first, and the second",
     )
 
 

@@ -6,8 +6,8 @@ import os
 import socket
 
 FIRST, LAST = 13_000, 32_767
-PROCESSES = 2
-"""How many share the tests; each has a range of its own, so that none takes what another has found free and not bound yet."""
+PROCESSES = 3
+"""How many share the tests at most; each has a range of its own, so that none takes what another has found free and not bound yet."""
 
 
 def range_of(process: int) -> range:

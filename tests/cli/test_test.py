@@ -12,8 +12,8 @@ import pytest
 
 from calotype.cli import test_engines
 from calotype.cli.test import (
-    BY_TWO,
     OF_THE_INTERPRETER,
+    SHARED,
     Counts,
     Ran,
     _environment,
@@ -181,7 +181,9 @@ def test_two_processes_share_files_and_not_the_tests_of_one() -> None:
         "-v",
         "-p",
         "no:cacheprovider",
-        *BY_TWO,
+        "-n",
+        "2",
+        *SHARED,
         *("tests/std/test_errors.py", "tests/cli/test_port.py"),
     ]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout

@@ -23,10 +23,14 @@ from calotype.std.errors import CalotypeError
 
 OLDEST = (3, 12)
 
-BY_TWO = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
-"""Two processes, each with PostgreSQL servers and ports of its own; who runs what is said by tests/conftest.py."""
+SHARED = ("--dist", "loadscope", "--no-loadscope-reorder")
+"""By processes that each have PostgreSQL servers and ports of their own; who runs what is said by tests/conftest.py."""
 
-PARTS = (("--part", "together", *BY_TWO), ("--part", "sites", *BY_TWO), ("--part", "alone"))
+TOGETHER = ("--part", "together", "-n", "3", *SHARED)
+"""A third process uses what two leave of two cores while their tests wait. Beside whole sites, whose processes are many, it
+would only be in their way."""
+
+PARTS = (TOGETHER, ("--part", "sites", "-n", "2", *SHARED), ("--part", "alone"))
 """What computes, what mostly waits for the sites and engines that it starts, and what watches the clock."""
 
 OF_THE_INTERPRETER = (
@@ -36,7 +40,7 @@ OF_THE_INTERPRETER = (
     *(f"tests/infra/{name}" for name in ("cache", "jobs")),
 )
 
-AGAIN = (("--part", "together", *BY_TWO, *OF_THE_INTERPRETER), ("--part", "alone", *OF_THE_INTERPRETER))
+AGAIN = ((*TOGETHER, *OF_THE_INTERPRETER), ("--part", "alone", *OF_THE_INTERPRETER))
 """What may differ between versions of Python: event loops, monitoring, processes, codecs. mypy sees to the rest, which it
 checks against the oldest."""
 
@@ -71,7 +75,7 @@ def test(no_check: bool, report: Path | None, arguments: tuple[str, ...]) -> Non
     On Debian and Ubuntu, as root, missing engines (Chromium, fonts, memcached, RabbitMQ, Prometheus) are installed first; Cassandra is
     fetched where Java and Maven are, an S3 server built where Go is (two minutes, once, while the checks run). The tests
     of an engine that is still missing are left out, and this says which and how to get it; with
-    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, two processes share all but what watches the
+    CALOTYPE_REQUIRE_ENGINES=1 a missing engine is a failure. Without arguments, two or three processes share all but what watches the
     clock, and what depends on the interpreter runs a second time on Python 3.12 if that is here.
 
     \b
