@@ -33,8 +33,22 @@ TOGETHER = ("std", "config", "efficiency", "infra", "product", "web")
 ONE_PROCESS = ("tests/infra/timelines/",)
 """Directories whose tests stay in one process, as those of a file do: they share a ring of three nodes."""
 
-LONGEST = ("tests/e2e/", *ONE_PROCESS, "tests/benchmarks/test_benches.py", "tests/cli/test_engines.py")
-"""What takes minutes is begun first, so that no process is left with it at the end; browsers not beside three nodes that start."""
+COMPUTES = ("tests/e2e/", "tests/benchmarks/test_benches.py")
+"""What takes minutes of CPU, in the order in which one process of two begins with it: so the browsers share one site."""
+
+WAITS = (
+    *ONE_PROCESS,
+    "tests/infra/jobs/",
+    "tests/config/",
+    "tests/cli/test_jobs.py",
+    "tests/cli/test_up.py",
+    "tests/cli/test_regions.py",
+    "tests/cli/test_load.py",
+    "tests/cli/test_engines.py",
+    "tests/faults/",
+)
+"""What takes minutes in which it mostly waits, from the shortest to the longest: the other process begins at its end. They meet
+in the middle, at what takes seconds."""
 
 PARTS = ("together", "sites", "alone")
 
@@ -90,6 +104,12 @@ class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist says nothing 
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
 
+    def _assign_work_unit(self, node: object) -> None:
+        """From the front; to the second process of sites from the end, so that one computes while the other waits."""
+        if self.config.getoption("--part") == "sites" and self.nodes.index(node) % 2:
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByGroup:
@@ -111,7 +131,11 @@ def group_of(nodeid: str) -> str:
 
 
 def turn_of(nodeid: str) -> int:
-    return next((turn for turn, begin in enumerate(LONGEST) if nodeid.startswith(begin)), len(LONGEST))
+    """Where it stands in the queue of its part."""
+    for turn, begin in enumerate((*COMPUTES, "", *WAITS)):
+        if begin and nodeid.startswith(begin):
+            return turn
+    return len(COMPUTES)
 
 
 NewSite = Callable[[Layout], Awaitable[Site]]

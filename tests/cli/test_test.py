@@ -22,7 +22,7 @@ from calotype.cli.test import (
     read_counts,
 )
 from calotype.cli.test import PARTS as WHOLE
-from tests.conftest import LONGEST, PARTS, group_of, turn_of
+from tests.conftest import COMPUTES, PARTS, WAITS, group_of, turn_of
 from tests.ports import PROCESSES, free_ports, range_of
 from tests.running_site import SOURCE
 
@@ -201,11 +201,11 @@ def test_tests_that_share_a_ring_or_a_file_stay_in_one_process() -> None:
     assert group_of("tests/cli/test_up.py::test_d[tests/e2e/]") == "tests/cli/test_up.py"
 
 
-def test_what_takes_longest_is_there_and_begun_first() -> None:
-    assert all((ROOT / path).exists() for path in LONGEST)
-    turns = [turn_of(f"{path}x.py::test_it") for path in LONGEST]
-    assert turns == sorted(turns)
-    assert turn_of("tests/std/test_errors.py::test_it") > max(turns)
+def test_what_computes_for_minutes_is_first_and_what_waits_for_minutes_last() -> None:
+    assert all((ROOT / path).exists() for path in (*COMPUTES, *WAITS))
+    computes, waits = ([turn_of(f"{path}x.py::test_it") for path in paths] for paths in (COMPUTES, WAITS))
+    others = turn_of("tests/std/test_errors.py::test_it")
+    assert [*computes, others, *waits] == list(range(len(computes) + 1 + len(waits)))
 
 
 def test_tests_start_on_bytecode_that_is_kept_and_at_no_site_of_somebody(

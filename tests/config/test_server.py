@@ -59,6 +59,7 @@ def replaced(site: RunningSite, old: list[int], seconds: float = 60) -> list[int
         return len(workers) == 2 and not set(workers) & set(old)
 
     assert wait_until(new, seconds), site.web_workers()
+    site.wait_until_healthy()  # a process is there before it listens, and where all were killed nobody else does
     return site.web_workers()
 
 

@@ -73,11 +73,13 @@ PASSWORD = "long enough to be one"
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[RunningSite]:
+def site(request: pytest.FixtureRequest) -> Iterator[RunningSite]:
+    """With its demo; but for what watches the clock, beside which its photographs would still be rendered."""
+    options = ["--no-demo"] if request.config.getoption("--part") == "alone" else []
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv("CALOTYPE_PSEUDO_LANGUAGE", "1")
-            running = stack.enter_context(running_site(root() / "e2e"))
+            running = stack.enter_context(running_site(root() / "e2e", *options))
         yield running
 
 
@@ -197,8 +199,9 @@ OpenPage = Callable[..., Page]
 
 @pytest.fixture
 def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
-    """Open a new browser at a width, with or without JavaScript, in a theme, and perhaps signed in as Jan of the demo. Any error
-    on a page fails the test, but those that have one of `expects` in them."""
+    """Open a new browser at a width, with or without JavaScript, in a theme, and perhaps signed in, as Jan of the demo or as
+    somebody new of a name. Any error on a page fails the test, but those that have one of `expects` in them.
+    """
     contexts: list[BrowserContext] = []
     problems: list[str] = []
     expected = ["status of 4"]  # a refused form is answered with its status, which Chromium logs
@@ -208,18 +211,21 @@ def open_page(chromium: Browser, site: RunningSite, request: pytest.FixtureReque
         *,
         javascript: bool = True,
         theme: str = "light",
-        signed_in: bool = False,
+        signed_in: bool | str = False,
         expects: Sequence[str] = (),
         language: str = "en",
     ) -> Page:
         expected.extend(expects)
+        state = request.getfixturevalue("session_of_jan") if signed_in is True else None
+        if isinstance(signed_in, str):
+            state = request.getfixturevalue("session_of")(signed_in)
         context = chromium.new_context(
             viewport={"width": width, "height": 900},
             java_script_enabled=javascript,
             color_scheme="dark" if theme == "dark" else "light",
             base_url=site.url,
             locale=language,
-            storage_state=request.getfixturevalue("session_of_jan") if signed_in else None,
+            storage_state=state,
             service_workers="block",  # what one asks for, a test could not answer itself (test_offline.py lets it)
         )
         contexts.append(context)

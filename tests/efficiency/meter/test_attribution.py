@@ -201,6 +201,13 @@ def assert_close(measured_ns: float, expected_ns: float, by: str = "") -> None:
     ), f"{measured_ns / 1e3:.0f} us, and not {expected_ns / 1e3:.0f} {by}"
 
 
+EACH_ONCE = pytest.mark.parametrize(
+    ("meter", "runner"), [("thread-cpu", "uvloop"), ("task-clock", "asyncio")], indirect=True
+)
+"""Counters know nothing of loops, and each way by itself is tried with all of both: for what takes seconds."""
+
+
+@EACH_ONCE
 def test_fifty_requests_at_once_are_charged_what_each_of_them_burns(
     meter: Meter, runner: asyncio.Runner
 ) -> None:
@@ -222,6 +229,7 @@ def test_a_way_to_burn_is_charged(
     assert_close(median(runner.run(served(meter, way)).cpu for _ in range(ROUNDS)), WAY_MS * MS)
 
 
+@EACH_ONCE
 def test_requests_and_what_nobody_asked_for_are_all_that_the_process_uses(
     meter: Meter, runner: asyncio.Runner
 ) -> None:
