@@ -1,0 +1,27 @@
+"""A bench as the command line runs it, on a tenth of its data or less."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.report import Report
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(name: str, data: Path) -> Report:
+    ran = subprocess.run(
+        [sys.executable, "-P", "-m", "calotype.cli", "bench", name, "--quick", "--json", "--data", str(data)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    return msgspec.json.decode(ran.stdout, type=Report)
