@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from email import message_from_bytes, policy
 
 import msgspec
 import pytest
-from django.conf import settings
 from django.contrib.admin import site
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
@@ -27,6 +25,7 @@ from calotype.web.orm import in_thread
 from calotype.web.site import Site
 from tests.client import Client
 from tests.outbox import all_done
+from tests.product.mails import last_mail
 from tests.web_fixtures import PASSWORD, Someone, new_address, picture
 
 
@@ -314,8 +313,7 @@ async def test_a_forgotten_password_is_reset_by_a_link_that_works_once(
     strip = re.compile(r'value="[^"]*"|\S+@mail\.example')
     assert strip.sub("", known.text) == strip.sub("", unknown.text)
     await all_done(sweep)
-    mails = sorted((settings.DATA / "mail").iterdir(), key=lambda path: path.stat().st_mtime)
-    mail = message_from_bytes(mails[-1].read_bytes().partition(b"\n" + b"-" * 79)[0], policy=policy.default)
+    mail = last_mail()
     found = re.search(r"http://testserver(/password-reset/\S+)", mail.get_content())
     assert found is not None
     assert mail["to"] == f"{ann.username}@mail.example"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from email import message_from_bytes, policy
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -18,6 +16,7 @@ from calotype.web.orm import in_thread
 from calotype.web.site import Site
 from tests.client import Answer, Client
 from tests.outbox import all_done
+from tests.product.mails import last_mail
 from tests.web_fixtures import PASSWORD, Someone, new_address, picture
 
 GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.1"}
@@ -125,31 +124,20 @@ async def test_whoever_signs_up_keeps_the_language_they_chose_before(browser: Cl
     assert (await in_thread(Account.objects.get, username=name)).language == "es"
 
 
-def last_mail() -> tuple[str, str]:
-    """Subject and words."""
-    mails = sorted(Path(settings.DATA / "mail").iterdir(), key=lambda path: path.stat().st_mtime)
-    message = message_from_bytes(
-        mails[-1].read_bytes().partition(b"\n" + b"-" * 79)[0], policy=policy.default
-    )
-    body = message.get_body()
-    assert body is not None
-    return str(message["subject"]), str(body.get_content())
-
-
 async def test_a_mail_comes_in_the_language_of_its_reader(
     ann: Someone, browser: Client, sweep: Sweep
 ) -> None:
     address = {"email": f"{ann.username}@mail.example"}
     await browser.post("/password-reset/", address, headers=SPANISH)
     await all_done(sweep)
-    assert last_mail()[0] == "Tu contraseña de Calotype"
+    assert last_mail()["subject"] == "Tu contraseña de Calotype"
 
     await ann.browser.post("/language/", {"language": "de"})
     await browser.post("/password-reset/", address, headers=SPANISH)
     await all_done(sweep)
-    subject, words = last_mail()
-    assert subject == "Dein Passwort bei Calotype"
-    assert words.startswith(f"Hallo {ann.username},")
+    mail = last_mail()
+    assert mail["subject"] == "Dein Passwort bei Calotype"
+    assert mail.get_content().startswith(f"Hallo {ann.username},")
 
 
 async def test_what_is_wrong_with_a_form_is_told_in_the_language_of_the_page(browser: Client) -> None:
