@@ -14,7 +14,8 @@ from calotype.cli.places import Places
 from calotype.cli.profile import profile
 from calotype.efficiency.profiler.store import Writer
 from calotype.std.errors import CalotypeError
-from tests.efficiency.profiler.profiles import MS, Nested, made
+from tests.efficiency.burning import MS
+from tests.efficiency.profiler.profiles import Nested, made
 
 GET = "functools:cached_property.__get__"
 OLD: Nested = {"feed": (1, 1 * MS, {GET: (1, MS // 2, {"photo": (20, 4 * MS, {})})})}

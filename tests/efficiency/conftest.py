@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.efficiency import burning
+
 
 @pytest.fixture(autouse=True)
 def uncollected() -> Iterator[None]:
@@ -15,3 +17,8 @@ def uncollected() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def nothing_burnt_yet() -> None:
+    burning.forget()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,15 +11,8 @@ from calotype.efficiency import dynostats
 from calotype.efficiency.dynostats import OBSERVED, MeteredASGI, Record
 from calotype.efficiency.dynostats.asgi import Application, Message, Receive, Scope, Send
 from calotype.efficiency.meter import CURRENT, Figures, calling
+from tests.efficiency.burning import MS, burn, burnt
 from tests.efficiency.dynostats.kept import Kept, recorder
-
-MS = 1_000_000
-
-
-def burn(ms: float) -> None:
-    until = time.thread_time_ns() + int(ms * MS)
-    while time.thread_time_ns() < until:
-        pass
 
 
 @pytest.fixture
@@ -78,7 +70,7 @@ async def test_a_request_is_recorded_with_what_everybody_said_of_it(
             await asyncio.sleep(0.002)
         burn(5)
         await answer(send, 201, b"four", b"two")
-        burn(3)
+        burn(3, "after")
 
     assert len(await ask(application, by, b"twelve bytes")) == 3
     record, figures = only(sink)
@@ -89,8 +81,8 @@ async def test_a_request_is_recorded_with_what_everybody_said_of_it(
         ("new_feed",),
     )
     assert (record.bytes_in, record.bytes_out) == (12, 7)
-    assert figures.cpu == pytest.approx(5 * MS, rel=0.1)
-    assert figures.after_cpu == pytest.approx(3 * MS, rel=0.1)
+    assert figures.cpu == pytest.approx(burnt(), rel=0.1)
+    assert figures.after_cpu == pytest.approx(burnt("after"), rel=0.1)
     calls = figures.calls["postgresql"]
     assert calls.times == 1
     assert calls.took_ns > 1.5 * MS
@@ -110,7 +102,7 @@ async def test_a_view_that_raises_is_an_error_with_its_class_and_its_cost(
         await ask(application, by)
     record, figures = only(sink)
     assert (record.status, record.reason, record.error) == (0, "error", "LookupError")
-    assert figures.cpu == pytest.approx(5 * MS, rel=0.1)
+    assert figures.cpu == pytest.approx(burnt(), rel=0.1)
     assert "personal" not in repr(sink.entries)
 
 
@@ -126,7 +118,7 @@ async def test_a_view_that_is_cancelled_is_recorded(sink: Kept, by: dynostats.Re
         await task
     record, figures = only(sink)
     assert (record.reason, record.error) == ("error", "CancelledError")
-    assert figures.cpu == pytest.approx(5 * MS, rel=0.1)
+    assert figures.cpu == pytest.approx(burnt(), rel=0.1)
 
 
 async def test_a_view_that_never_awaits_is_recorded(sink: Kept, by: dynostats.Recorder) -> None:
@@ -137,7 +129,7 @@ async def test_a_view_that_never_awaits_is_recorded(sink: Kept, by: dynostats.Re
     record, figures = only(sink)
     assert record.status == 0
     assert figures.steps == 1
-    assert figures.cpu == pytest.approx(5 * MS, rel=0.1)
+    assert figures.cpu == pytest.approx(burnt(), rel=0.1)
 
 
 async def test_a_stream_is_one_request_as_long_as_it_lasts(sink: Kept, by: dynostats.Recorder) -> None:
@@ -152,7 +144,7 @@ async def test_a_stream_is_one_request_as_long_as_it_lasts(sink: Kept, by: dynos
     await ask(application, by)
     record, figures = only(sink)
     assert record.bytes_out == 2_000
-    assert figures.cpu == pytest.approx(10 * MS, rel=0.2)
+    assert figures.cpu == pytest.approx(burnt(), rel=0.2)
     assert figures.io_wait_ns > 10 * MS
 
 

@@ -12,8 +12,9 @@ import pytest
 from calotype.efficiency import dynostats
 from calotype.efficiency.dynostats import MeteredWSGI
 from calotype.efficiency.dynostats.wsgi import Application, Environ, StartResponse
+from tests.efficiency.burning import MS, burn, burnt
 from tests.efficiency.dynostats.kept import Kept, recorder
-from tests.efficiency.dynostats.test_asgi import MS, burn, only
+from tests.efficiency.dynostats.test_asgi import only
 
 ENVIRON = {"REQUEST_METHOD": "PUT", "CONTENT_LENGTH": "5", "PATH_INFO": "/secret/"}
 
@@ -49,7 +50,7 @@ def test_a_request_is_charged_with_its_view_its_stream_and_its_end(
                 yield b"part"
 
         def close(self) -> None:
-            burn(4)
+            burn(4, "after")
 
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         dynostats.endpoint("export")
@@ -61,8 +62,8 @@ def test_a_request_is_charged_with_its_view_its_stream_and_its_end(
     record, figures = only(sink)
     assert (record.endpoint, record.method, record.status) == ("export", "PUT", 206)
     assert (record.bytes_in, record.bytes_out) == (5, 12)
-    assert figures.cpu == pytest.approx(10 * MS, rel=0.1)
-    assert figures.after_cpu == pytest.approx(4 * MS, rel=0.1)
+    assert figures.cpu == pytest.approx(burnt(), rel=0.1)
+    assert figures.after_cpu == pytest.approx(burnt("after"), rel=0.1)
 
 
 def test_what_the_server_does_between_parts_is_not_the_requests(sink: Kept, by: dynostats.Recorder) -> None:
@@ -113,7 +114,7 @@ def test_a_file_is_left_to_the_server(sink: Kept, by: dynostats.Recorder) -> Non
 def test_threads_are_charged_each_for_their_own(sink: Kept, by: dynostats.Recorder) -> None:
     def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         dynostats.endpoint(environ["endpoint"])
-        burn(int(environ["endpoint"]))
+        burn(int(environ["endpoint"]), environ["endpoint"])
         time.sleep(0.01)
         start_response("200 OK", [])
         return [b""]
@@ -128,4 +129,4 @@ def test_threads_are_charged_each_for_their_own(sink: Kept, by: dynostats.Record
         thread.join()
     for record in sink.records:
         assert record.figures is not None
-        assert record.figures.cpu == pytest.approx(int(record.endpoint) * MS, rel=0.1)
+        assert record.figures.cpu == pytest.approx(burnt(record.endpoint), rel=0.1)

@@ -10,7 +10,6 @@ from calotype.efficiency.profiler.calibration import Cost, Costs
 from calotype.efficiency.profiler.clocks import Clock, clock_named
 from calotype.efficiency.profiler.profile import Builder, of_tree
 
-MS = 1_000_000
 FREE = Costs(Cost(0, 0), Cost(0, 0), Cost(0, 0))
 
 type Nested = Mapping[str, tuple[int, int, Nested]]

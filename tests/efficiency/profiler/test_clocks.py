@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from statistics import median
 
 import pytest
 
@@ -12,7 +13,8 @@ from calotype.efficiency import meter as meters
 from calotype.efficiency.meter import counter
 from calotype.efficiency.profiler import ClockName
 from calotype.efficiency.profiler.clocks import cpu
-from tests.efficiency.profiler.profiles import MS, call, calls, paths, serve
+from tests.efficiency.burning import MS
+from tests.efficiency.profiler.profiles import call, calls, paths, serve
 from tests.efficiency.profiler.work import cpu_of, in_synchronous_code, own, work
 
 pytestmark = pytest.mark.clock
@@ -32,10 +34,12 @@ def test_cpu_is_what_the_thread_uses_and_not_what_it_waits(by: str) -> None:
         waits()
         work()
 
-    profile = call(view, cpu(of_the_kernel() if by == "task-clock" else counter("thread-cpu")))
-    assert profile.unit == "ns"
-    assert own(profile, "view", "waits") < 2 * MS
-    assert cpu_of(profile, "view", "work") == pytest.approx(5 * MS, rel=0.1)
+    clock = cpu(of_the_kernel() if by == "task-clock" else counter("thread-cpu"))
+    profiles = [call(view, clock) for _ in range(3)]
+    assert {profile.unit for profile in profiles} == {"ns"}
+    # The kernel's clock runs on while the machine has other things to do.
+    assert median(own(profile, "view", "waits") for profile in profiles) < 2 * MS
+    assert median(cpu_of(profile, "view", "work") for profile in profiles) == pytest.approx(5 * MS, rel=0.1)
 
 
 def test_wall_time_is_charged_to_the_coroutine_that_waits(runner: asyncio.Runner) -> None:

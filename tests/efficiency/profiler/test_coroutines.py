@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.efficiency.profiler.profiles import MS, paths, serve
+from tests.efficiency.burning import burnt
+from tests.efficiency.profiler.profiles import paths, serve
 from tests.efficiency.profiler.work import assert_burns, child, in_synchronous_code, leaf, work
 
 pytestmark = pytest.mark.clock
@@ -27,7 +28,7 @@ def test_a_coroutine_goes_on_in_its_own_node(runner: asyncio.Runner) -> None:
     below = ("coroutine", "view", "child", "leaf")
     assert paths(profile)[below][0] == 2
     assert paths(profile)[(*below, "work")][0] == 4
-    assert_burns(profile, 20, "child", "leaf")
+    assert_burns(profile, "child", "leaf")
     assert not any("_run_once" in name or "Runner" in name for path in paths(profile) for name in path)
     assert [path for path in paths(profile) if "work" in path and path[: len(below)] != below] == []
 
@@ -99,7 +100,7 @@ def test_each_way_to_run_something_is_under_who_does(
     assert sum(found.values()) == works
     assert {path[:3] for path in found} == {("coroutine", "view", way.__name__)}
     amount = sum(amount for path, (_, amount) in paths(profile).items() if path[-2:] == ("work", "burn"))
-    assert amount == pytest.approx(works * 5 * MS, rel=0.1)
+    assert amount == pytest.approx(burnt(), rel=0.1)
 
 
 def test_an_async_generator_is_under_each_that_asks_it(runner: asyncio.Runner) -> None:

@@ -15,7 +15,8 @@ from hypothesis import given
 
 from calotype.efficiency.profiler import Profile, pprof, pstats_of, speedscope
 from calotype.efficiency.profiler.profile import totals
-from tests.efficiency.profiler.profiles import MS, Nested, made, paths
+from tests.efficiency.burning import MS
+from tests.efficiency.profiler.profiles import Nested, made, paths
 from tests.efficiency.profiler.test_profile import profiles
 
 FEED: Nested = {

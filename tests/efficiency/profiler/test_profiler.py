@@ -29,7 +29,8 @@ from calotype.efficiency.profiler.calibration import Calibration, Cost
 from calotype.efficiency.profiler.clocks import clock_named
 from calotype.efficiency.profiler.tracing import TOOL
 from calotype.efficiency.profiler.tree import DEPTH, NODES
-from tests.efficiency.profiler.profiles import MS, paths, recorded
+from tests.efficiency.burning import MS
+from tests.efficiency.profiler.profiles import paths, recorded
 
 MAIL = """Subject: =?utf-8?q?photos?=
 Content-Type: multipart/mixed; boundary=x

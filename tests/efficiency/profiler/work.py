@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from calotype.efficiency.profiler import Profile
-from tests.efficiency.profiler.profiles import MS, paths
+from tests.efficiency.burning import burn, burnt
+from tests.efficiency.profiler.profiles import paths
 
 
-def burn(ms: float) -> None:
-    """Use so much CPU in this thread, in few calls."""
-    until = time.thread_time_ns() + int(ms * MS)
-    while time.thread_time_ns() < until:
-        pass
-
-
-def work() -> None:
-    burn(5)
+def work(by: str = "") -> None:
+    burn(5, by)
 
 
 async def child() -> None:
@@ -50,6 +43,6 @@ def cpu_of(profile: Profile, *path: str) -> int:
     return sum(amount for each, (_, amount) in paths(profile).items() if each[: len(path)] == path)
 
 
-def assert_burns(profile: Profile, ms: float, *path: str) -> None:
-    """In the `work` below a path; what the clock is worth is the meter's business."""
-    assert cpu_of(profile, "coroutine", "view", *path, "work") == pytest.approx(ms * MS, rel=0.1)
+def assert_burns(profile: Profile, *path: str) -> None:
+    """All that is burnt, in the `work` below a path."""
+    assert cpu_of(profile, "coroutine", "view", *path, "work") == pytest.approx(burnt(), rel=0.1)
