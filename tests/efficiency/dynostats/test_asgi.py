@@ -148,6 +148,21 @@ async def test_a_stream_is_one_request_as_long_as_it_lasts(sink: Kept, by: dynos
     assert figures.io_wait_ns > 10 * MS
 
 
+async def test_a_loop_is_given_back_when_nobody_on_it_is_metered(sink: Kept) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        attached.append("call_soon" in vars(asyncio.get_running_loop()))
+        await answer(send)
+
+    attached: list[bool] = []
+    by = recorder(sink, dynostats.Sampling(one_in=2, meter="sampled"))
+    for _ in range(40):
+        await ask(application, by)
+    metered = [entry.figures is not None for entry in sink.records]
+    assert len(metered) == sum(attached), "those that are sampled are metered, and recorded"
+    assert 0 < sum(attached) < 40
+    by.meter.uninstall()
+
+
 async def test_other_protocols_pass_through(sink: Kept, by: dynostats.Recorder) -> None:
     seen: list[str] = []
 

@@ -90,6 +90,7 @@ class Account:
     append to `offloads`, which needs no lock."""
 
     __slots__ = (
+        "__weakref__",
         "answered_cpu",
         "began_ns",
         "calls",

@@ -24,7 +24,7 @@ _SCHEDULING = ("call_soon", "call_later", "call_at", "call_soon_threadsafe")
 
 def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
     """Have what is scheduled from now on run by `run`, if it is a request's. Takes the place of another `run`."""
-    if vars(loop).get(_ATTACHED) is run:
+    if attached(loop, run):
         return
     detach(loop)
     clock_ns = time.perf_counter_ns
@@ -93,6 +93,10 @@ def attach(loop: asyncio.AbstractEventLoop, run: Run) -> None:
             "call_soon_threadsafe": metered_call_soon_threadsafe,
         }
     )
+
+
+def attached(loop: asyncio.AbstractEventLoop, run: Run) -> bool:
+    return vars(loop).get(_ATTACHED) is run
 
 
 def detach(loop: asyncio.AbstractEventLoop) -> None:

@@ -19,16 +19,22 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
+from weakref import ref
 
 from calotype.efficiency.meter.account import CURRENT, Account, Clock, Figures, Offload, peak_rss_kb
 from calotype.efficiency.meter.counters import Counter
-from calotype.efficiency.meter.loops import Root, Run, attach
+from calotype.efficiency.meter.loops import Root, Run, attach, attached, detach
 
 
 class Thread(threading.local):
     def __init__(self, meter: Meter) -> None:
         self.clock = Clock()
         self.run = meter.runner(self.clock)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The one that was attached last, unless it was given back."""
+        self.living: set[ref[Account]] = set()
+        """Of requests on loops here: as long as a task, a timer or a thread might still do something for them, its context
+        keeps their accounts."""
 
 
 _installed: dict[Meter, Callable[..., Any]] = {}
@@ -64,13 +70,24 @@ class Meter:
     async def run[T](self, account: Account, coroutine: Coroutine[Any, Any, T]) -> T:
         """Await what serves a request; it is charged with that and with all that comes of it on the running loop."""
         thread = self._thread
-        attach(asyncio.get_running_loop(), thread.run)
+        thread.living.add(ref(account, thread.living.discard))
+        thread.loop = asyncio.get_running_loop()
+        attach(thread.loop, thread.run)
         token = CURRENT.set(account)
         try:
             result: T = await Root(account, coroutine, thread.clock, thread.run)
             return result
         finally:
             CURRENT.reset(token)
+
+    def rest(self) -> None:
+        """A request begins here that is not metered: with no other left of those that are, the loop is given back, for its
+        callbacks to cost what they cost without a meter."""
+        thread = self._thread
+        if thread.loop is not None and not thread.living:
+            if attached(thread.loop, thread.run):
+                detach(thread.loop)
+            thread.loop = None
 
     @contextmanager
     def thread(self, account: Account) -> Iterator[None]:
