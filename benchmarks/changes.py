@@ -1,14 +1,14 @@
 """The smallest change of what one endpoint costs that shows in Dynostats' figures.
 
 The endpoint is our feed page (`pages`); a change is a loop before it whose length is known. Each variant runs for so many
-seconds: the page as it is, the same once more, and changed by 0.5, 1 and 2%. They take turns of some 40 ms, in an order
-by chance and for the same people each round, so what changes on the machine meets all of them; the figures are those of
-the records, as they go to the sink.
+seconds: the page as it is, the same once more, and changed by 0.5, 1 and 2%. They take turns of one request, in an order
+by chance and for the same person each round, so what changes on the machine meets all of them: of turns of 25 the figure is two and a
+half times as large in the same time. The figures are those of the records, as they go to the sink.
 
 Two runs are told apart by Student's t test for pairs, on the turns of each round, two-sided, at 95%. Welch's test would
 take the two runs for independent, and add to the error all by which rounds differ (other people's pages, a neighbour on the
 machine), which both runs of a round have in common; Student's for pairs counts only what does not cancel. It looks at means, since
-what an endpoint costs is its mean. Turns of 25 requests have nearly normal means, and there are hundreds of pairs.
+what an endpoint costs is its mean. Of tens of thousands of pairs that is normal, however single ones are distributed.
 
 The smallest change told apart is the half-width of the 95% interval of the difference: a true change of just this size is
 told every second time; nine times in ten takes the larger figure in the next row. Of comparisons without a change one in
@@ -37,7 +37,7 @@ SECONDS, QUICK_SECONDS = 60.0, 0.1
 
 LEAST_ROUNDS = 3
 
-TURN = 25
+TURN = 1
 WARM_UPS = 5
 CHANGES = (0.5, 1.0, 2.0)
 """Percent."""

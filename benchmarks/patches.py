@@ -5,7 +5,7 @@ as JSON and as a page. For each patch, blocks of requests with it and without it
 applied, in an order by chance; figures are medians, the baseline's the value and the median of the pairs' differences.
 CPU is that of the one thread (`time.thread_time`): what HTTP itself costs, in Granian, is not in it.
 
-Memory: `benchmarks.workers_memory`.
+Garbage: `benchmarks.garbage`. Memory: `benchmarks.workers_memory`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks import feed, population, stacks, workers_memory
+from benchmarks import feed, garbage, population, stacks, workers_memory
 from benchmarks.client import Unexpected
 from benchmarks.report import Options, Report, Row, report, row
 from benchmarks.site import BenchSite
@@ -39,6 +39,9 @@ JSON, HTML = "feed as JSON", "feed as a page"
 PATHS = {JSON: PATH, HTML: "/"}
 BLOCKS = {JSON: 60, HTML: 6}
 """So many requests take 60 to 80 ms."""
+
+COLLECTED = {JSON: 4_000, HTML: 400}
+"""So many requests make objects for two or three collections, if they leave them to it."""
 
 PAYS = 0.99
 """A patch stays if the page where it saves most costs at most so much of what it costs without it."""
@@ -84,11 +87,11 @@ def run(options: Options) -> Report:
         viewers = asyncio.run(feed.viewers_of(bench, quick=options.quick))[:VIEWERS]
         with stacks.cached(bench, viewers) as site:
             with _no_access_log():
-                pairs = uvloop.run(_measure(bench, site, viewers, rounds, part))
+                rows = uvloop.run(_measure(bench, site, viewers, rounds, part, options.quick))
             memory = workers_memory.measure(bench, site.cookies, quick=options.quick)
         version = asyncio.run(feed.postgres_version(bench))
     packages = ("django", "asgiref", "granian", "uvloop", "asyncpg", "msgspec")
-    return report("patches", packages, _rows(pairs) + memory, {"postgresql": version})
+    return report("patches", packages, rows + memory, {"postgresql": version})
 
 
 def ways() -> list[Way]:
@@ -121,8 +124,8 @@ def together(each: Sequence[Way]) -> Way:
 
 
 async def _measure(
-    bench: BenchSite, site: Cached, viewers: Sequence[int], rounds: int, part: int
-) -> dict[tuple[str, str], list[Pair]]:
+    bench: BenchSite, site: Cached, viewers: Sequence[int], rounds: int, part: int, quick: bool
+) -> list[Row]:
     """By page and way; the way "all" is all of them at once. `part`: of a block, a so-manieth."""
     from calotype.config.wiring import open_site
     from calotype.web.handler import LeanHandler
@@ -138,7 +141,9 @@ async def _measure(
                     await ask(path, viewer)
             gc.collect()
             gc.freeze()
-            return await _in_pairs(ask, viewers, [*each, all_of_them], rounds, part)
+            pairs = await _in_pairs(ask, viewers, [*each, all_of_them], rounds, part)
+            requests = {page: some // (20 if quick else 1) for page, some in COLLECTED.items()}
+            return _rows(pairs) + await garbage.rows(ask, viewers, PATHS, requests, 1 if quick else 3)
     finally:
         gc.unfreeze()
         all_of_them.djangos()

@@ -11,7 +11,6 @@ import msgspec
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
-from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.translation import get_language, get_language_bidi
@@ -19,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
-from calotype.web.pages import see_other
+from calotype.web.pages import rendered, see_other
 from calotype.web.request import SiteRequest
 
 LIGHT, DARK = "#fbfaf7", "#12110f"
@@ -113,7 +112,7 @@ def _version(*parts: str) -> str:
 @require_safe
 async def offline(request: SiteRequest) -> HttpResponse:
     """Kept by the worker and shown for pages that it does not have: the same for everybody, so it names nobody."""
-    response = HttpResponse(render_to_string("web/offline.html", {}, request))
+    response = HttpResponse(rendered("web/offline.html", {}, request))
     response["Cache-Control"] = "no-cache"
     return response
 

@@ -34,6 +34,13 @@ class SiteRequest(ASGIRequest):
         """The body, once it has been read."""
         self._stream = body
 
+    def close(self) -> None:
+        """It has been answered. What it has that knows it in turn is let go of, so that it goes at once, and need not be
+        collected: notes, and what takes uploads."""
+        super().close()
+        for name in ("_messages", "_upload_handlers"):
+            self.__dict__.pop(name, None)
+
     async def parse_form(self) -> None:
         """Parse the body into `POST` and `FILES` without holding up the loop; `web.native.Csrf` does it for every POST."""
         if hasattr(self, "_post"):

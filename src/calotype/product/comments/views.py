@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -24,7 +23,7 @@ from calotype.product.words.links import linked
 from calotype.std.errors import Unprocessable
 from calotype.web.errors import wants_json
 from calotype.web.idempotency import key_of
-from calotype.web.pages import json, safe_next, see_other
+from calotype.web.pages import json, rendered, safe_next, see_other
 from calotype.web.rate_limits import RateLimit
 from calotype.web.request import SiteRequest
 
@@ -68,7 +67,7 @@ async def _shown(request: SiteRequest, post_id: int, comment_id: CommentId) -> H
         },
     }
     part = "comments/_comment.html" if request.POST.get("in") == "post" else "comments/_said.html"
-    return json({"id": str(said.id), "html": render_to_string(part, context, request).strip()})
+    return json({"id": str(said.id), "html": rendered(part, context, request).strip()})
 
 
 @require_POST
