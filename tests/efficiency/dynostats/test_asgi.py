@@ -10,7 +10,7 @@ import pytest
 from calotype.efficiency import dynostats
 from calotype.efficiency.dynostats import OBSERVED, MeteredASGI, Record
 from calotype.efficiency.dynostats.asgi import Application, Message, Receive, Scope, Send
-from calotype.efficiency.meter import CURRENT, Figures, calling
+from calotype.efficiency.meter import CURRENT, Figures, calling, detach
 from tests.efficiency.burning import MS, burn, burnt
 from tests.efficiency.dynostats.kept import Kept, recorder
 
@@ -155,6 +155,7 @@ async def test_a_loop_is_given_back_when_nobody_on_it_is_metered(sink: Kept) -> 
 
     attached: list[bool] = []
     by = recorder(sink, dynostats.Sampling(one_in=2, meter="sampled"))
+    detach(asyncio.get_running_loop())  # from the meter of another test
     for _ in range(40):
         await ask(application, by)
     metered = [entry.figures is not None for entry in sink.records]
