@@ -38,7 +38,7 @@ SECONDS, QUICK_SECONDS = 60.0, 0.1
 LEAST_ROUNDS = 3
 
 TURN = 1
-WARM_UPS = 5
+WARM_UPS = 30
 CHANGES = (0.5, 1.0, 2.0)
 """Percent."""
 
