@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -159,12 +160,14 @@ async def test_a_broker_that_is_away_is_not_asked_for_every_call(failures: Failu
 
 
 def test_without_a_broker_nothing_is_said_to_be_sent() -> None:
+    threads = set(threading.enumerate())
     absent = Broker("postgresql://nobody:none@127.0.0.1:1/none")
     with pytest.raises(BrokerUnavailable, match=r"test\.say cannot be sent"):
         absent.send(says(Say("x")))
     with pytest.raises(BrokerUnavailable):
         absent.depths()
     absent.close()
+    assert set(threading.enumerate()) <= threads, "nobody goes on trying"
 
 
 @pytest.mark.fault

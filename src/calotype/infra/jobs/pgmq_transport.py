@@ -1,4 +1,4 @@
-"""kombu's pgmq transport, awake when a job ends and when the worker is to end.
+"""kombu's pgmq transport, awake when a job ends and when the worker is to end, and gone when it could not connect.
 
 A worker that holds as many messages as it may waits in kombu for a notification, or for the polling interval, though its
 job may end within a millisecond: short jobs would come one a second. Here it waits for what it holds first, without
@@ -19,6 +19,14 @@ LONGEST_WAIT_S = 0.5
 
 
 class Transport(pgmq.Transport):
+    def establish_connection(self) -> Any:
+        """kombu closes no connection that it did not get, but the pool behind it is there: its threads would go on trying."""
+        try:
+            return super().establish_connection()  # type: ignore[no-untyped-call]  # not in its stubs
+        except BaseException:
+            self.close_connection(None)
+            raise
+
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]  # so are kombu's own
         """Raises `socket.timeout`."""
         began = time.monotonic()
