@@ -70,8 +70,10 @@ def _freed() -> int:
 
 @contextmanager
 def _as_on_a_site() -> Iterator[None]:
+    from calotype.web.handler import COLLECT_AFTER
+
     before = gc.get_threshold()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(*COLLECT_AFTER)
     try:
         yield
     finally:
@@ -107,16 +109,16 @@ def _way(ours: bool) -> Iterator[None]:
     from calotype.web.patches import Attribute
     from calotype.web.request import SiteRequest
 
-    djangos = (
-        Attribute(SiteRequest, "close", HttpRequest.close),
-        Attribute(pages, "rendered", render_to_string),
+    djangos = Attribute(SiteRequest, "close", HttpRequest.close), Attribute(
+        pages, "rendered", render_to_string
     )
-    for each in djangos if not ours else ():
+    changed = () if ours else djangos
+    for each in changed:
         each.apply()
     try:
         yield
     finally:
-        for each in djangos if not ours else ():
+        for each in changed:
             each.undo()
 
 

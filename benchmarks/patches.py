@@ -15,7 +15,7 @@ import gc
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ import uvloop
 
 from benchmarks import feed, garbage, population, stacks, workers_memory
 from benchmarks.client import Unexpected
+from benchmarks.garbage import Ask
 from benchmarks.report import Options, Report, Row, report, row
 from benchmarks.site import BenchSite
 from benchmarks.stacks import PATH, Cached
@@ -57,9 +58,6 @@ CLAIMS = {
     "locale": JSON,
 }
 """Where each saves most, by its name."""
-
-type Ask = Callable[[str, int], Awaitable[None]]
-"""A path, and as whom."""
 
 
 @dataclass(frozen=True)

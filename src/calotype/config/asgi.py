@@ -21,7 +21,7 @@ from calotype.config.wiring import open_site
 from calotype.efficiency.dynostats import MeteredASGI
 from calotype.efficiency.dynostats.django import recorder
 from calotype.web import patches
-from calotype.web.handler import LeanHandler, Receive, Scope, Send
+from calotype.web.handler import COLLECT_AFTER, LeanHandler, Receive, Scope, Send
 from calotype.web.site import Site
 from calotype.web.static_mount import StaticMount
 
@@ -56,9 +56,7 @@ class Application:
                 self._lean = LeanHandler(await self._site.__aenter__())
                 gc.collect()
                 gc.freeze()  # what was imported stays: no collection need look at it again
-                gc.set_threshold(
-                    50_000, 20, 20
-                )  # a request leaves few cycles; the default looks every 2,000 objects
+                gc.set_threshold(*COLLECT_AFTER)
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 if self._site is not None:

@@ -44,6 +44,9 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 SPOOL_BYTES = 1 << 20
 """A body up to this size stays in memory while it is read; a larger one goes to a temporary file."""
 
+COLLECT_AFTER = (50_000, 20, 20)
+"""Thresholds of the garbage collector where a site is open: a request leaves nothing to it (docs/web.md), and the default looks
+after 2,000 objects."""
 
 OF_THE_ORM = frozenset({close_old_connections, reset_queries})
 """Receivers of Django's own that look after the connections of this thread: the loop has none (`web.orm.in_thread` does
