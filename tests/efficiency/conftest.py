@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Iterator
 
 import pytest
+import uvloop
 
 from tests.efficiency import burning
+
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +26,9 @@ def uncollected() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def nothing_burnt_yet() -> None:
     burning.forget()
+
+
+@pytest.fixture(params=LOOPS)
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    with asyncio.Runner(loop_factory=LOOPS[request.param]) as made:
+        yield made

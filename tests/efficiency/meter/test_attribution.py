@@ -5,195 +5,30 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from statistics import median
 
 import pytest
-import uvloop
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import async_to_sync
 
-from calotype.efficiency.meter import CURRENT, Account, CounterName, Figures, Meter, counter, detach
+from calotype.efficiency.meter import CURRENT, Account, Figures, Meter
 from tests.efficiency.burning import MS, burn
+from tests.efficiency.meter.ways import (
+    ROUNDS,
+    WAY_MS,
+    WAYS,
+    assert_close,
+    in_a_group_of_groups,
+    in_children,
+    in_one_step,
+    in_steps,
+    served,
+    wrapped,
+)
 
 pytestmark = pytest.mark.clock
-
-WAY_MS = 40
-"""Burnt by each way: much against what asyncio itself needs for it, which is the request's too."""
-ERROR = 0.05
-ERROR_NS = 100_000
-ROUNDS = 3
-"""The median counts: a machine that shares its cores takes milliseconds from whom it meets. The kernel's task clock runs on
-meanwhile, the threads' own clock that `burn` reads does not."""
-
-LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-
-
-@pytest.fixture(params=["thread-cpu", "task-clock"])
-def meter(request: pytest.FixtureRequest) -> Iterator[Meter]:
-    """With each counter that counts time: the kernel's goes through the code that counts instructions."""
-    name: CounterName = request.param
-    made = Meter(counter(name))
-    made.install()
-    yield made
-    made.uninstall()
-
-
-@pytest.fixture(params=LOOPS)
-def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
-    with asyncio.Runner(loop_factory=LOOPS[request.param]) as made:
-        yield made
-
-
-async def served(meter: Meter, serve: Callable[[], Awaitable[None]]) -> Figures:
-    """As a server does: a task of its own for each request."""
-
-    async def one() -> Figures:
-        account = Account()
-        await meter.run(account, wrapped(serve))
-        return meter.close(account)
-
-    return await asyncio.create_task(one())
-
-
-async def wrapped(serve: Callable[[], Awaitable[None]]) -> None:
-    await serve()
-
-
-# Ways to burn `WAY_MS`
-
-
-async def in_steps() -> None:
-    for _ in range(4):
-        burn(10)
-        await asyncio.sleep(0)
-
-
-async def in_children() -> None:
-    async def child() -> None:
-        burn(10)
-        await asyncio.sleep(0.001)
-        burn(10)
-
-    await asyncio.gather(child(), child())
-
-
-async def in_a_group_of_groups() -> None:
-    async def child() -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(in_one_step(10))
-            await in_one_step(10)
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(child())
-        group.create_task(child())
-
-
-async def in_one_step(ms: float = WAY_MS) -> None:
-    burn(ms)
-
-
-async def in_eager_tasks() -> None:
-    loop = asyncio.get_running_loop()
-    burn(10)
-    tasks = [asyncio.Task(in_steps_of(10, 5), loop=loop, eager_start=True) for _ in range(2)]
-    burn(10)
-    await asyncio.gather(*tasks)
-
-
-async def in_steps_of(first: float, second: float) -> None:
-    burn(first - second)
-    await asyncio.sleep(0)
-    burn(second)
-
-
-async def in_an_async_generator() -> None:
-    async def pieces() -> AsyncIterator[int]:
-        for piece in range(4):
-            burn(5)
-            yield piece
-            await asyncio.sleep(0)
-
-    async for _ in pieces():
-        burn(5)
-
-
-async def in_a_thread() -> None:
-    await asyncio.to_thread(burn, WAY_MS)
-
-
-async def in_an_executor() -> None:
-    await asyncio.get_running_loop().run_in_executor(None, burn, WAY_MS)
-
-
-async def in_an_executor_of_its_own() -> None:
-    with ThreadPoolExecutor(2) as pool:
-        await asyncio.gather(*(asyncio.wrap_future(pool.submit(burn, 20)) for _ in range(2)))
-
-
-async def in_synchronous_code() -> None:
-    await sync_to_async(burn)(WAY_MS)
-
-
-async def in_coroutines_of_synchronous_code() -> None:
-    def synchronous() -> None:
-        burn(10)
-        async_to_sync(in_one_step)(20)
-        burn(10)
-
-    await sync_to_async(synchronous)()
-
-
-async def in_callbacks() -> None:
-    loop = asyncio.get_running_loop()
-    loop.call_soon(burn, 10)
-    loop.call_later(0.001, burn, 10)
-    loop.call_at(loop.time() + 0.002, burn, 10)
-    future = loop.create_future()
-    future.add_done_callback(lambda _: burn(10))
-    loop.call_later(0.003, future.set_result, None)
-    await future
-    await asyncio.sleep(0)
-
-
-async def in_what_was_cancelled() -> None:
-    async def child() -> None:
-        try:
-            burn(20)
-            await asyncio.sleep(60)
-        finally:
-            burn(20)
-
-    task = asyncio.create_task(child())
-    await asyncio.sleep(0.001)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-WAYS = [
-    in_steps,
-    in_children,
-    in_a_group_of_groups,
-    in_one_step,
-    in_eager_tasks,
-    in_an_async_generator,
-    in_a_thread,
-    in_an_executor,
-    in_an_executor_of_its_own,
-    in_synchronous_code,
-    in_coroutines_of_synchronous_code,
-    in_callbacks,
-    in_what_was_cancelled,
-]
-
-
-def assert_close(measured_ns: float, expected_ns: float, by: str = "") -> None:
-    error_ns = abs(measured_ns - expected_ns)
-    assert error_ns <= max(
-        ERROR * expected_ns, ERROR_NS
-    ), f"{measured_ns / 1e3:.0f} us, and not {expected_ns / 1e3:.0f} {by}"
-
 
 EACH_ONCE = pytest.mark.parametrize(
     ("meter", "runner"), [("thread-cpu", "uvloop"), ("task-clock", "asyncio")], indirect=True
@@ -377,61 +212,3 @@ def test_threads_of_synchronous_servers_are_charged(meter: Meter) -> None:
     by_cost = sorted(one.cpu for one in figures)
     for n in range(3):
         assert_close(median(by_cost[n * ROUNDS : (n + 1) * ROUNDS]), 100 * (n + 1) * MS)
-
-
-def test_a_loop_is_charged_by_the_meter_that_came_last(meter: Meter, runner: asyncio.Runner) -> None:
-    before = Meter(counter())
-
-    def charged(by: Meter) -> float:
-        return median(runner.run(served(by, in_steps)).cpu for _ in range(ROUNDS))
-
-    assert_close(charged(before), WAY_MS * MS)
-    attributed = before.attributed
-    assert_close(charged(meter), WAY_MS * MS)
-    assert before.attributed == attributed
-    detach(runner.get_loop())
-    assert "call_soon" not in vars(runner.get_loop())
-
-
-def test_a_loop_is_given_back_when_nothing_can_be_charged_any_longer(
-    meter: Meter, runner: asyncio.Runner
-) -> None:
-    left: list[asyncio.Task[None]] = []
-
-    async def serve() -> None:
-        left.append(asyncio.create_task(background()))
-
-    async def background() -> None:
-        await asyncio.sleep(0.001)
-        burn(10)
-        await asyncio.to_thread(burn, 10)
-        burn(10)
-
-    async def rounds() -> list[int]:
-        loop, charged = asyncio.get_running_loop(), list[int]()
-        for _ in range(ROUNDS):
-            before = meter.after
-            await served(meter, serve)
-            meter.rest()
-            assert "call_soon" in vars(loop), "its background task goes on"
-            await left.pop()
-            charged.append(meter.after - before)
-            await asyncio.sleep(0)  # until the task's last step has let go of its context
-            meter.rest()
-            assert "call_soon" not in vars(loop)
-        return charged
-
-    assert_close(median(runner.run(rounds())), 30 * MS)
-
-
-def test_a_loop_that_another_meter_has_taken_is_not_given_back(meter: Meter, runner: asyncio.Runner) -> None:
-    async def nothing() -> None:
-        pass
-
-    other = Meter(counter())
-    runner.run(served(meter, nothing))
-    runner.run(served(other, nothing))
-    meter.rest()
-    assert "call_soon" in vars(runner.get_loop())
-    other.rest()
-    assert "call_soon" not in vars(runner.get_loop())
