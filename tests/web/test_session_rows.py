@@ -80,9 +80,9 @@ async def test_all_sessions_of_an_account_end_at_once(cached_web_site: Site) -> 
 
 async def test_an_entry_that_outlives_its_session_is_none(cached_web_site: Site) -> None:
     rows = cached_web_site.sessions
-    await rows.create("e" * 32, "data", datetime.now(UTC) + timedelta(seconds=0.4), None)
+    await rows.create("e" * 32, "data", datetime.now(UTC) + timedelta(seconds=1), None)
     assert await rows.load("e" * 32) is not None
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.1)
     assert await rows.load("e" * 32) is None
 
 

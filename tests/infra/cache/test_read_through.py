@@ -37,11 +37,12 @@ class Words:
 
 @dataclass
 class Database:
-    """What is read through. `takes_s`: of each read. `breaks`: how many of the next reads fail."""
+    """What is read through. `takes_s`: of each read. `breaks`: how many of the next reads fail. `answers`: from then on."""
 
     words: dict[int, str] = field(default_factory=dict)
     takes_s: float = 0.01
     breaks: int = 0
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
     loads: list[list[int]] = field(default_factory=list)
     now: Counter[int] = field(default_factory=Counter)
     most: Counter[int] = field(default_factory=Counter)
@@ -54,6 +55,7 @@ class Database:
             self.most[place] = max(self.most[place], self.now[place])
         try:
             await asyncio.sleep(self.takes_s)
+            await self.answers.wait()
             if self.breaks:
                 self.breaks -= 1
                 raise ConnectionError("the database broke")
@@ -81,7 +83,9 @@ class Reader:
 
 @pytest.fixture
 def database() -> Database:
-    return Database()
+    database = Database()
+    database.answers.set()
+    return database
 
 
 @pytest.fixture
@@ -157,9 +161,12 @@ async def test_whoever_waits_takes_the_value_that_was_just_outdated(
     await read(1)
     database.words[1] = "new"
     await outdate(cache, 1)
+    database.answers.clear()
     filler = asyncio.ensure_future(read(1))
-    await asyncio.sleep(0.003)
+    while len(database.loads) < 2:  # noqa: ASYNC110
+        await asyncio.sleep(0)
     assert await read(1) == {1: "old"}
+    database.answers.set()
     assert await filler == {1: "new"}
     assert await read(1) == {1: "new"}
     assert len(database.loads) == 2

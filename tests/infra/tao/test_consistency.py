@@ -79,6 +79,7 @@ async def check(
 ) -> Report:
     """What is found while `meanwhile` runs, for `writing_s`, and at each scale after it."""
     cache = region(graph).cache
+    before = await slots(graph)
     checking = asyncio.create_task(
         check_consistency(
             logs_of(graph.shards),
@@ -89,9 +90,26 @@ async def check(
             sample=sample,
         )
     )
-    await asyncio.sleep(0.25)
+
+    async def watched() -> bool:
+        return all(held - before[log] for log, held in (await slots(graph)).items())
+
+    while not checking.done() and not await watched():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     await meanwhile()
     return await checking
+
+
+async def slots(graph: Graph) -> dict[str, set[str]]:
+    """Of each log those that a watcher holds and of which nothing is missed that is written from now on."""
+    ready = "slot_name like 'watch%' and database = current_database() and confirmed_flush_lsn is not null"
+    return {
+        log: {
+            str(row[0])
+            for row in await pool.fetch(f"select slot_name from pg_replication_slots where {ready}")
+        }
+        for log, pool in graph.shards.pools.items()
+    }
 
 
 def region(graph: Graph) -> RegionCache:
