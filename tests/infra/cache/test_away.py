@@ -107,6 +107,106 @@ async def test_a_frozen_server_that_thaws_is_used_again_with_what_it_had(
     assert await frozen.get(kept) == b"kept"
 
 
+async def won(cache: Cache, *keys: Key) -> None:
+    """Until these may be filled by whoever asks now."""
+    async with asyncio.timeout(2):
+        for key in keys:
+            while key not in (await cache.lease_many([key])).won:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("ends", ["with its time", "with its deadline", "by being cancelled"])
+async def test_a_lease_that_a_frozen_server_gives_to_who_has_gone_is_given_back(
+    frozen: Cache, own_memcached: RunningMemcached, ends: str
+) -> None:
+    """When it is thawed it does what it was asked; else what is stale would be shown until its end, and nobody fill it."""
+    own_memcached.thaw()
+    await frozen.invalidate({KEY: None})
+    own_memcached.freeze()
+    with deadline(0.05 if ends == "with its deadline" else 5):
+        asking = asyncio.ensure_future(frozen.lease_many([KEY]))
+    if ends == "by being cancelled":
+        await asyncio.sleep(0.02)
+        asking.cancel()
+        await asyncio.wait([asking])
+    else:
+        assert (await asking).away == [KEY]
+    own_memcached.thaw()
+    await answering(frozen)
+    await won(frozen, KEY)
+
+
+async def test_leases_that_came_while_another_server_was_waited_for_are_given_back(
+    new_cache: NewCache, pair: list[RunningMemcached]
+) -> None:
+    cache = new_cache(pair)
+    keys = [Key(b"key-%d" % number) for number in range(20)]
+    assert not await cache.get_many(keys)
+    pair[0].freeze()
+    asking = asyncio.ensure_future(cache.lease_many(keys))
+    await asyncio.sleep(0.02)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    pair[0].thaw()
+    await answering(cache)
+    await won(cache, *keys)
+
+
+async def test_a_plain_read_that_was_cancelled_takes_no_lease_along(
+    frozen: Cache, own_memcached: RunningMemcached
+) -> None:
+    own_memcached.thaw()
+    await frozen.invalidate({KEY: None})
+    own_memcached.freeze()
+    asking = asyncio.ensure_future(frozen.get(KEY))
+    await asyncio.sleep(0.02)
+    asking.cancel()
+    await asyncio.wait([asking])
+    own_memcached.thaw()
+    await won(frozen, KEY)
+
+
+async def test_a_lease_is_given_back_on_a_connection_that_was_given_up_meanwhile(
+    frozen: Cache, own_memcached: RunningMemcached
+) -> None:
+    own_memcached.thaw()
+    await frozen.invalidate({KEY: None})
+    leases = (await frozen.lease_many([KEY])).won
+    own_memcached.freeze()
+    assert await frozen.get(KEY) is None
+    frozen.release(KEY, leases[KEY])
+    own_memcached.thaw()
+    await answering(frozen)
+    await won(frozen, KEY)
+
+
+async def test_a_connection_that_was_given_up_is_closed_with_the_cache_or_after_a_while(
+    new_cache: NewCache, own_memcached: RunningMemcached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("calotype.infra.cache.connection.LATE_S", 0.1)
+    cache = new_cache([own_memcached])
+    server = cache.servers.servers[0]
+    await cache.get(KEY)
+    given_up = server.live
+    assert given_up is not None
+    own_memcached.freeze()
+    assert await cache.get(KEY) is None
+    assert (server.live, given_up.alive, given_up.heard) == (None, False, True)
+    async with asyncio.timeout(2):
+        while given_up.heard:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    own_memcached.thaw()
+    await answering(cache)
+    monkeypatch.undo()
+    another = server.live
+    assert another is not None
+    own_memcached.freeze()
+    assert await cache.get(KEY) is None
+    await cache.close()
+    assert not another.heard
+
+
 async def test_a_server_that_starts_again_empty_is_used_again(
     cache: Cache, own_memcached: RunningMemcached
 ) -> None:

@@ -8,10 +8,8 @@ make do with it. The rules that make this safe, and what happens without each: d
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 
 from calotype.infra.cache.connection import Connection, Reply
@@ -63,12 +61,12 @@ class Cache:
         """Those of the keys that are there and not marked stale; one write to each server."""
         found: dict[Key, bytes] = {}
         away: list[Key] = []
-        for answer in await self.servers.ask(keys, _GET):
+        for answer in await self.servers.ask(keys, _GET, _take_none):
             if answer.replies is None:
                 away += answer.keys
             _take(found, answer)
         if away and self.gutter:
-            for answer in await self.gutter.ask(away, _GET):
+            for answer in await self.gutter.ask(away, _GET, _take_none):
                 _take(found, answer)
         return found
 
@@ -84,9 +82,8 @@ class Cache:
                 flags, cas, *tokens = facts
                 if not tokens:
                     found[key] = value, int(flags[1:])
-                elif b"W" in tokens and connection is not None and connection.alive:
-                    with suppress(CacheUnavailable):
-                        connection.send(b"md %b I C%b\r\n" % (key, cas[1:]), 1).add_done_callback(_ignore)
+                elif b"W" in tokens and connection is not None:
+                    connection.tell(b"md %b I C%b\r\n" % (key, cas[1:]), 1)
         return found
 
     async def lease_many(self, keys: Sequence[Key], *, gutter: bool = True) -> Found:
@@ -95,11 +92,11 @@ class Cache:
         `gutter`: whether to look there for keys whose server is away. What it has may be `GUTTER_S` behind.
         """
         found = Found({}, {}, [], [], {})
-        lost = self._sort(found, await self.servers.ask(keys, _LEASE), LIFETIME_S)
+        lost = self._sort(found, await self.servers.ask(keys, _LEASE, _give_back), LIFETIME_S)
         if lost:
             if gutter and self.gutter:
                 self.metrics.gutter += len(lost)
-                lost = self._sort(found, await self.gutter.ask(lost, _LEASE), GUTTER_S)
+                lost = self._sort(found, await self.gutter.ask(lost, _LEASE, _give_back), GUTTER_S)
             found.away = lost
             self.metrics.away += len(lost)
         return found
@@ -169,15 +166,12 @@ class Cache:
             flags,
             value,
         )
-        with suppress(CacheUnavailable):
-            lease.connection.send(command, 1).add_done_callback(_ignore)
-            self.metrics.fills += 1
+        lease.connection.tell(command, 1)
+        self.metrics.fills += 1
 
     def release(self, key: Key, lease: Lease) -> None:
         """Give a lease back unused, so that the next reader wins one at once. Not waited for."""
-        if lease.connection.alive:
-            with suppress(CacheUnavailable):
-                lease.connection.send(b"md %b C%b\r\n" % (key, lease.cas), 1).add_done_callback(_ignore)
+        _release(key, lease.connection, lease.cas)
 
     # Plain writes: for what has no database behind it
 
@@ -315,8 +309,23 @@ def _take(found: dict[Key, bytes], answer: Answer) -> None:
         elif b"W" in flags:
             won.append(key)
     if won and answer.connection is not None:
-        with suppress(CacheUnavailable):
-            answer.connection.send(_REMOVE.of(won), len(won)).add_done_callback(_ignore)
+        answer.connection.tell(_REMOVE.of(won), len(won))
+
+
+def _take_none(keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
+    """A plain read that nobody waited for any longer."""
+    _take({}, Answer(keys, replies, connection))
+
+
+def _give_back(keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
+    """The leases that were won when nobody waited for them any longer."""
+    for key, (_, flags, _) in zip(keys, replies, strict=True):
+        if b"W" in flags:
+            _release(key, connection, flags[0][1:])
+
+
+def _release(key: Key, connection: Connection, cas: bytes) -> None:
+    connection.tell(b"md %b C%b\r\n" % (key, cas), 1)
 
 
 def _number(reply: Reply | None) -> int | None:
@@ -359,9 +368,3 @@ def _too_large(value: bytes) -> ValueTooLarge:
         size_bytes=len(value),
         limit_bytes=VALUE_LIMIT,
     )
-
-
-def _ignore(done: asyncio.Future[list[Reply]]) -> None:
-    """A fill is not waited for: whether it was accepted changes nothing."""
-    if not done.cancelled():
-        done.exception()

@@ -5,7 +5,9 @@ pipelined: those of one turn of the loop go out in one write, and the answers co
 name, so a command that is no longer waited for keeps its place in the queue.
 
 Progress is watched by one timer a connection and not by one a command: a server that answers nothing for `timeout_s`
-while something is asked of it is given up, with everything behind it. That costs nothing while all is well.
+while something is asked of it is given up, with everything behind it. That costs nothing while all is well. A frozen
+server does what it was asked when it is thawed, though nobody waits any longer; so its connection is heard for a while,
+and what has won something may give it back (`Late`).
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ ANSWER_LIMIT = 64 << 20
 GRACE_S = 0.02
 """After the time is up: long enough to read what arrived while the loop was busy."""
 
+LATE_S = 10.0
+"""How long a connection that was given up is still heard. What a lease is for has gone by then: see `STALE_S`."""
+
 _V = ord("V")
 _SHORT = frozenset((b"HD", b"EN", b"NS", b"EX", b"NF", b"MN", b"OK"))
 _ERRORS = frozenset((b"ERROR", b"CLIENT_ERROR", b"SERVER_ERROR"))
@@ -39,23 +44,29 @@ type Reply = tuple[bytes, list[bytes], bytes | None]
 """The answer to one command: status (VA, HD, EN, NS, EX, NF, MN, OK), flags as they came, the value of VA alone. A bare
 tuple, since a page's worth of them is made at once."""
 
+type Late = Callable[[Connection, list[Reply]], None]
+"""What is done with replies that nobody waits for any longer."""
+
 
 class _Waiting:
-    __slots__ = ("amount", "fault", "future", "replies")
+    __slots__ = ("amount", "fault", "future", "late", "replies")
 
-    def __init__(self, future: asyncio.Future[list[Reply]], amount: int) -> None:
+    def __init__(self, future: asyncio.Future[list[Reply]] | None, amount: int, late: Late | None) -> None:
         self.future = future
         self.amount = amount
+        self.late = late
         self.replies: list[Reply] = []
         self.fault: CalotypeError | None = None
 
 
 class Connection(asyncio.Protocol):
-    """Made by `connect`. `lost` is called once, when it has ended for whatever reason."""
+    """Made by `connect`. `alive`: can be asked. `heard`: still there, though it may have been given up. `lost` is called
+    when it is no longer the one, and again when it is no longer the other."""
 
     def __init__(self, name: str, timeout_s: float, lost: Callable[[Connection], None]) -> None:
         self.name = name
         self.alive = False
+        self.heard = False
         self._timeout_s = timeout_s
         self._lost = lost
         self._loop = asyncio.get_running_loop()
@@ -72,26 +83,35 @@ class Connection(asyncio.Protocol):
 
     # Commands
 
-    def send(self, commands: bytes, amount: int) -> asyncio.Future[list[Reply]]:
+    def send(self, commands: bytes, amount: int, late: Late | None = None) -> asyncio.Future[list[Reply]]:
         """Send `amount` whole commands; a future of their replies, in order. Raises `CacheUnavailable` at once when
-        the connection is gone or too much is under way; the future fails with it when that happens later."""
+        the connection is gone or too much is under way; the future fails with it when that happens later. `late` gets
+        the replies if they come when the future has been cancelled or the server given up."""
         if not self.alive or self._under_way > QUEUE_LIMIT:
             raise CacheUnavailable(
                 f"{self.name}: {self._under_way} commands under way, connected: {self.alive}"
             )
         future: asyncio.Future[list[Reply]] = self._loop.create_future()
+        self._queue(commands, _Waiting(future, amount, late))
+        return future
+
+    def tell(self, commands: bytes, amount: int) -> None:
+        """Send `amount` whole commands whose replies change nothing, even to a server that was given up. They may be lost."""
+        if self.heard and self._under_way <= QUEUE_LIMIT:
+            self._queue(commands, _Waiting(None, amount, None))
+
+    def _queue(self, commands: bytes, waiting: _Waiting) -> None:
         if not self._out:
             self._loop.call_soon(self._flush)
         if not self._waiting:
             self._progress_at = self._loop.time()
-        self._waiting.append(_Waiting(future, amount))
-        self._under_way += amount
+        self._waiting.append(waiting)
+        self._under_way += waiting.amount
         self._out.append(commands)
-        return future
 
     def _flush(self) -> None:
         out, self._out = self._out, []
-        if self._transport is None or not self.alive:
+        if self._transport is None or not self.heard:
             return
         self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         if self._watch is None:
@@ -107,7 +127,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.alive = True
+        self.alive = self.heard = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(str(exc) if exc else "the server closed the connection")
@@ -172,9 +192,10 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, done: _Waiting) -> None:
         self._under_way -= done.amount
-        if done.future.done():
-            return
-        if done.fault is None:
+        if done.future is None or done.future.done():
+            if done.late is not None and done.fault is None:
+                done.late(self, done.replies)
+        elif done.fault is None:
             done.future.set_result(done.replies)
         else:
             done.future.set_exception(done.fault)
@@ -193,20 +214,29 @@ class Connection(asyncio.Protocol):
             self._suspected = True  # the loop itself may have been late: read once more before judging
             self._watch = self._loop.call_later(GRACE_S, self._look)
         else:
-            self.close(f"no answer within {self._timeout_s * 1000:.0f} ms")
+            self._give_up(f"no answer within {self._timeout_s * 1000:.0f} ms")
+
+    def _give_up(self, why: str) -> None:
+        self.alive = False
+        self._watch = self._loop.call_later(LATE_S, self.close, why)
+        self._fail(why)
+        self._lost(self)
 
     def _end(self, why: str) -> None:
-        if not self.alive:
+        if not self.heard:
             return
-        self.alive = False
+        self.alive = self.heard = False
         if self._watch is not None:
             self._watch.cancel()
-        error = CacheUnavailable(f"{self.name}: {why}")
-        waiting, self._waiting = self._waiting, deque()
-        for each in waiting:
-            if not each.future.done():
-                each.future.set_exception(error)
+        self._fail(why)
+        self._waiting.clear()
         self._lost(self)
+
+    def _fail(self, why: str) -> None:
+        error = CacheUnavailable(f"{self.name}: {why}")
+        for each in self._waiting:
+            if each.future is not None and not each.future.done():
+                each.future.set_exception(error)
 
 
 def _short(line: bytes, current: _Waiting) -> Reply:

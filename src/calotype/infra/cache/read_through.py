@@ -104,11 +104,16 @@ class ReadThrough:
         return read.out
 
     async def _take[K, V](self, read: _Read[K, V], found: Found) -> None:
-        """Take the hits, fill what was won, make do with what is stale if that is allowed."""
+        """Take the hits, fill what was won, make do with what is stale if that is allowed. Leases that come to nothing,
+        for whatever reason, are given back."""
         read.past += [read.by_key[key] for key in found.away]
-        await self._decode(read, found)
-        if found.won:
-            await self._fill(read, found.won)
+        try:
+            await self._decode(read, found)
+            if found.won:
+                await self._fill(read, found.won)
+        finally:
+            for key, lease in found.won.items():
+                self.cache.release(key, lease)
         read.waiting = [key for key in found.waiting if not self._stale(read, key, found)]
 
     async def _decode[K, V](self, read: _Read[K, V], found: Found) -> None:
@@ -126,20 +131,16 @@ class ReadThrough:
                     found.won[key] = lease
 
     async def _fill[K, V](self, read: _Read[K, V], won: dict[Key, Lease]) -> None:
-        """Read what was won, and fill it; leases that come to nothing, for whatever reason, are given back."""
-        unused = dict(won)
-        try:
-            loaded = await read.load([read.by_key[key] for key in won])
-            self.metrics.loaded += len(won)
-            for key in won:
-                k = read.by_key[key]
-                read.out[k] = loaded[k]
-                kept = read.entries.encode(k, loaded[k])
-                if kept is not None and len(kept[0]) <= VALUE_LIMIT:
-                    self.cache.fill(key, unused.pop(key), *kept)
-        finally:
-            for key, lease in unused.items():
-                self.cache.release(key, lease)
+        """Read what was won, and fill it; leases that were used are taken from `won`."""
+        keys = list(won)
+        loaded = await read.load([read.by_key[key] for key in keys])
+        self.metrics.loaded += len(keys)
+        for key in keys:
+            k = read.by_key[key]
+            read.out[k] = loaded[k]
+            kept = read.entries.encode(k, loaded[k])
+            if kept is not None and len(kept[0]) <= VALUE_LIMIT:
+                self.cache.fill(key, won.pop(key), *kept)
 
     @staticmethod
     def _stale[K, V](read: _Read[K, V], key: Key, found: Found) -> bool:

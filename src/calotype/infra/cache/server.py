@@ -47,6 +47,7 @@ class Server:
         self._retry_s = FIRST_RETRY_S
         self._connected_at = 0.0
         self._closed = False
+        self._given_up: set[Connection] = set()
 
     def __repr__(self) -> str:
         return (
@@ -98,6 +99,11 @@ class Server:
             self._open_circuit()
 
     def _ended(self, connection: Connection) -> None:
+        """It has, or has been given up and is heard for a while."""
+        if connection.heard:
+            self._given_up.add(connection)
+        else:
+            self._given_up.discard(connection)
         if self.live is not connection:
             return
         self.live = None
@@ -116,5 +122,6 @@ class Server:
         self._closed = True
         if self._connecting is not None:
             await asyncio.wait([self._connecting])
-        if self.live is not None:
-            self.live.close()
+        for connection in (self.live, *self._given_up):
+            if connection is not None:
+                connection.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from calotype.efficiency.meter import calling
-from calotype.infra.cache.connection import Connection, Reply
+from calotype.infra.cache.connection import Connection, Late, Reply
 from calotype.infra.cache.errors import CacheUnavailable
 from calotype.infra.cache.keys import Key
 from calotype.infra.cache.rendezvous import Rendezvous
@@ -29,6 +30,12 @@ class Command:
     def of(self, keys: Sequence[Key]) -> bytes:
         """The command for each of the keys, as it goes over the wire."""
         return self._head + self._between.join(keys) + self._tail
+
+
+type _Replies = asyncio.Future[list[Reply]]
+
+type LateAnswer = Callable[[Sequence[Key], Connection, list[Reply]], None]
+"""What is done with the replies about some keys that nobody waits for any longer."""
 
 
 class Answer(NamedTuple):
@@ -54,18 +61,32 @@ class ServerSet:
         """The key's own."""
         return self.servers[self._place.place(key)]
 
-    async def ask(self, keys: Sequence[Key], command: Command) -> list[Answer]:
-        """Send each server the command for its keys, all before the first answer is waited for."""
+    async def ask(
+        self, keys: Sequence[Key], command: Command, late: LateAnswer | None = None
+    ) -> list[Answer]:
+        """Send each server the command for its keys, all before the first answer is waited for.
+
+        `late` gets what is answered all the same when this was cancelled, its deadline has passed or a server that was
+        given up comes back.
+        """
         shares = self._shares(keys)
         for server, _ in shares:
             if server.live is None:
                 await _first_connections([server for server, _ in shares])
                 break
-        sent = [(some, *_send(server, command.of(some), len(some))) for server, some in shares]
-        with calling("memcached"):
-            return [
-                Answer(some, await self._replies(future), connection) for some, connection, future in sent
-            ]
+        sent = [
+            (some, *_send(server, command.of(some), len(some), late and partial(late, some)))
+            for server, some in shares
+        ]
+        try:
+            with calling("memcached"):
+                return [
+                    Answer(some, await self._replies(future), connection) for some, connection, future in sent
+                ]
+        except asyncio.CancelledError:
+            if late is not None:
+                _hand_over(sent, late)
+            raise
 
     def _shares(self, keys: Sequence[Key]) -> list[tuple[Server, Sequence[Key]]]:
         if len(self.servers) == 1:
@@ -90,7 +111,7 @@ class ServerSet:
         answers = [await self._replies(future) for future in sent]
         return [None if replies is None else replies[0] for replies in answers]
 
-    async def _replies(self, future: asyncio.Future[list[Reply]] | None) -> list[Reply] | None:
+    async def _replies(self, future: _Replies | None) -> list[Reply] | None:
         if future is None:
             return None
         try:
@@ -98,7 +119,7 @@ class ServerSet:
         except CacheUnavailable:
             return None
 
-    def _in_time(self, future: asyncio.Future[list[Reply]]) -> Awaitable[list[Reply]]:
+    def _in_time(self, future: _Replies) -> Awaitable[list[Reply]]:
         """The replies, until the deadline. A connection watches its own progress, so only a deadline that may come
         sooner than its time-out needs a timer."""
         left_s = remaining_s()
@@ -118,19 +139,30 @@ async def _first_connections(servers: Sequence[Server]) -> None:
             await server.connection()
 
 
+def _hand_over(
+    sent: Sequence[tuple[Sequence[Key], Connection | None, _Replies | None]], late: LateAnswer
+) -> None:
+    """Replies that have come are late as of now, and others when they come."""
+    for some, connection, future in sent:
+        if connection is None or future is None or future.cancel() or future.cancelled():
+            continue
+        if future.exception() is None:
+            late(some, connection, future.result())
+
+
 def _send(
-    server: Server, commands: bytes, amount: int
-) -> tuple[Connection, asyncio.Future[list[Reply]]] | tuple[None, None]:
+    server: Server, commands: bytes, amount: int, late: Late | None = None
+) -> tuple[Connection, _Replies] | tuple[None, None]:
     connection = server.live
     if connection is None:
         return None, None
     try:
-        return connection, connection.send(commands, amount)
+        return connection, connection.send(commands, amount, late)
     except CacheUnavailable:
         return None, None
 
 
-async def _within(seconds: float, future: asyncio.Future[list[Reply]]) -> list[Reply]:
+async def _within(seconds: float, future: _Replies) -> list[Reply]:
     try:
         async with asyncio.timeout(seconds):
             return await future
