@@ -99,6 +99,8 @@ def test_following_shows_at_once_everywhere_and_is_said(open_page: OpenPage) -> 
     expect(button).to_have_attribute("aria-pressed", str(began))
     button.click()
     expect(button).to_have_attribute("aria-pressed", other)
+    while not held:
+        page.wait_for_timeout(20)
     page.wait_for_timeout(100)
     assert len(held) == 1  # the others have changed what is wanted, and in the end it is what was sent
     held[0].continue_()

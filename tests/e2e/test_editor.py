@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ from tests.e2e.conftest import OpenPage
 from tests.e2e.editing import center, name_of, opened, posting
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+Pixel = tuple[int, ...]
 
 posted = pytest.fixture(posting)
 
@@ -114,11 +117,19 @@ def test_a_crop_is_moved_by_keys_in_steps_and_never_leaves_the_photo(posted: Ope
     assert recipe_of(page)["crop"] == [0.06, 0.01, 0.94, 0.05]
 
 
-def preview(page: Page) -> tuple[int, ...]:
-    """A pixel of the upper right."""
-    page.wait_for_timeout(120)
-    picture = Image.open(BytesIO(page.locator(".editor-frame").screenshot()))
-    return tuple(picture.convert("RGB").getpixel((3 * picture.width // 4, picture.height // 4)))  # type: ignore[arg-type]
+def expect_preview(page: Page, wanted: Callable[[Pixel], bool]) -> Pixel:
+    """The pixel of the upper right as soon as it is as wanted: a change is drawn with some later frame."""
+    for _ in range(100):
+        picture = Image.open(BytesIO(page.locator(".editor-frame").screenshot())).convert("RGB")
+        pixel = cast(Pixel, picture.getpixel((3 * picture.width // 4, picture.height // 4)))
+        if wanted(pixel):
+            return pixel
+        page.wait_for_timeout(50)
+    raise AssertionError(f"the preview stays {pixel}")
+
+
+def is_red(pixel: Pixel) -> bool:
+    return name_of(pixel) == "red"
 
 
 def test_the_original_is_seen_while_its_button_is_held_and_by_key_until_it_is_pressed_again(
@@ -130,24 +141,23 @@ def test_the_original_is_seen_while_its_button_is_held_and_by_key_until_it_is_pr
     page.get_by_text("Cyanotype", exact=True).click()
     status, compare = page.locator(".editor-status"), page.get_by_role("button", name="Original")
     expect(page.get_by_text("Prussian blue on white")).to_be_visible()
-    edited = preview(page)
-    assert edited[2] > edited[0]
+    edited = expect_preview(page, lambda pixel: pixel[2] > pixel[0])
     compare.hover()
     page.mouse.down()
     expect(compare).to_have_attribute("aria-pressed", "true")
     expect(status).to_have_text("The original")
-    assert name_of(preview(page)) == "red"  # turned as it is
+    expect_preview(page, is_red)  # turned as it is
     page.mouse.up()
     expect(compare).to_have_attribute("aria-pressed", "false")
     expect(status).to_have_text("300 × 400")
-    assert preview(page) == edited
+    expect_preview(page, lambda pixel: pixel == edited)
     compare.focus()
     page.keyboard.press("Space")
     expect(status).to_have_text("The original")
-    assert name_of(preview(page)) == "red"
+    expect_preview(page, is_red)
     page.keyboard.press("Space")
     expect(status).to_have_text("300 × 400")
-    assert preview(page) == edited
+    expect_preview(page, lambda pixel: pixel == edited)
 
 
 def edges(page: Page, selector: str) -> list[str]:

@@ -261,6 +261,8 @@ def test_the_button_brings_more_and_hands_the_focus_on(open_page: OpenPage) -> N
     page.route("**/?before=*", lambda route: held.append(route))
     button.click()
     expect(button).to_have_attribute("aria-busy", "true")
+    while not held:
+        page.wait_for_timeout(20)
     held[0].fallback()
     expect(page.locator("#post-100")).to_be_focused()
     expect(page.get_by_text("You are all caught up")).to_be_attached()

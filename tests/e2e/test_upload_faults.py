@@ -12,7 +12,7 @@ from playwright.sync_api import FilePayload, Page, Route, StorageState, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.conftest import PASSWORD, UPLOADER, NewBrowser, SessionOf, log_in
-from tests.e2e.uploading import CHUNKS, choose, large, photo, share
+from tests.e2e.uploading import CHUNKS, choose, large, photo, share, wait_until_draft_is_kept
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -30,7 +30,7 @@ def test_a_draft_survives_a_reload_with_its_files_words_and_order(page: Page) ->
     page.locator(".upload", has_text="two.jpg").get_by_label("What it shows").fill("tomato red")
     page.get_by_role("button", name="Move photo 2 up").click()
     expect(page.locator(".upload [data-status]").first).to_contain_text("Waiting for the network")
-    page.wait_for_timeout(400)
+    wait_until_draft_is_kept(page, "Not yet", ["two.jpg", "tomato red"], ["one.jpg", ""])
     page.unroute(CHUNKS)
     page.reload()
     expect(page.locator(".upload .name")).to_have_text(["two.jpg", "one.jpg"])

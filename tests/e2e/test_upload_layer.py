@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.axe import violations
 from tests.e2e.conftest import WIDTHS, NewBrowser
-from tests.e2e.uploading import CHUNKS, choose, heic, photo, rows, share
+from tests.e2e.uploading import CHUNKS, choose, heic, photo, rows, share, wait_until_draft_is_kept
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -76,7 +76,8 @@ def test_a_photo_is_removed_while_it_is_on_its_way(page: Page) -> None:
     expect(page.locator(".upload")).to_have_count(2)
     while len(hanging) < 2:
         page.wait_for_timeout(20)
-    page.get_by_role("button", name="Remove photo 2, go.jpg").click()
+    with page.expect_request(lambda request: request.method == "DELETE"):
+        page.get_by_role("button", name="Remove photo 2, go.jpg").click()
     expect(page.locator(".upload .name")).to_have_text(["stay.jpg"])
     expect(page.get_by_role("button", name="Remove photo 1, stay.jpg")).to_be_focused()
     page.wait_for_timeout(200)
@@ -135,7 +136,7 @@ def test_words_written_while_the_page_looks_for_a_draft_stay(page: Page) -> None
     page.get_by_label("Caption").fill("Meanwhile")
     expect(page.locator(".upload.arrived")).to_have_count(1)
     expect(page.get_by_label("Caption")).to_have_value("Meanwhile")
-    page.wait_for_timeout(1_000)  # what is written is kept a moment later
+    wait_until_draft_is_kept(page, "Meanwhile", ["one.jpg", ""])
     page.reload()
     expect(page.get_by_label("Caption")).to_have_value("Meanwhile")
     expect(page.locator(".upload .name")).to_have_text(["one.jpg"])

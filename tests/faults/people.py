@@ -19,11 +19,14 @@ from calotype.infra.tao import Graph
 from calotype.std.deadline import deadline
 from calotype.std.errors import CalotypeError, Unavailable
 from tests.faults.comparison import Things
+from tests.faults.world import PATIENCE_S
 from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, Person
 
 DEADLINE_S = 2.0
 PAUSE_S = 0.01
 LIST = 50
+ENOUGH = 50
+"""Requests of each kind of people that are a load."""
 
 type Tolerated = tuple[type[CalotypeError], ...]
 
@@ -169,9 +172,14 @@ class Crowd:
     visitors: list[Visitor]
     unseen: list[str]
 
-    def at_work(self) -> AbstractAsyncContextManager[None]:
-        """For the length of the block; then everybody ends what they do."""
-        return _at_work(self.people)
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """For the length of the block and until they have done `ENOUGH`; then everybody ends what they do."""
+        async with _at_work(self.people):
+            yield
+            async with asyncio.timeout(PATIENCE_S):
+                while any(requests.done < ENOUGH for requests in self.requests):  # noqa: ASYNC110
+                    await asyncio.sleep(PAUSE_S)
 
     def looking(self) -> AbstractAsyncContextManager[None]:
         """The visitors alone."""
