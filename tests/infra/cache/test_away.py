@@ -153,13 +153,14 @@ async def test_leases_that_came_while_another_server_was_waited_for_are_given_ba
     await won(cache, *keys)
 
 
-async def test_a_plain_read_that_was_cancelled_takes_no_lease_along(
-    frozen: Cache, own_memcached: RunningMemcached
+@pytest.mark.parametrize("read", [Cache.get_many, Cache.look_many])
+async def test_a_read_without_leases_that_was_cancelled_takes_none_along(
+    frozen: Cache, own_memcached: RunningMemcached, read: Callable[[Cache, list[Key]], Awaitable[object]]
 ) -> None:
     own_memcached.thaw()
     await frozen.invalidate({KEY: None})
     own_memcached.freeze()
-    asking = asyncio.ensure_future(frozen.get(KEY))
+    asking = asyncio.ensure_future(read(frozen, [KEY]))
     await asyncio.sleep(0.02)
     asking.cancel()
     await asyncio.wait([asking])

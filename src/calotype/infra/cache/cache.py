@@ -75,15 +75,8 @@ class Cache:
         and must leave no trace. No entry counts as used, and the right to fill one, which the question itself takes of
         one that is marked stale, is given back."""
         found: dict[Key, tuple[bytes, int]] = {}
-        for some, replies, connection in await self.servers.ask(keys, _LOOK):
-            for key, (_, facts, value) in zip(some, replies or (), strict=False):
-                if value is None:
-                    continue
-                flags, cas, *tokens = facts
-                if not tokens:
-                    found[key] = value, int(flags[1:])
-                elif b"W" in tokens and connection is not None:
-                    connection.tell(b"md %b I C%b\r\n" % (key, cas[1:]), 1)
+        for answer in await self.servers.ask(keys, _LOOK, _look_at_none):
+            _look(found, answer)
         return found
 
     async def lease_many(self, keys: Sequence[Key], *, gutter: bool = True) -> Found:
@@ -315,6 +308,23 @@ def _take(found: dict[Key, bytes], answer: Answer) -> None:
 def _take_none(keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
     """A plain read that nobody waited for any longer."""
     _take({}, Answer(keys, replies, connection))
+
+
+def _look(found: dict[Key, tuple[bytes, int]], answer: Answer) -> None:
+    """The values and versions of a look, which marks as stale again what it has won the right to fill."""
+    for key, (_, facts, value) in zip(answer.keys, answer.replies or (), strict=False):
+        if value is None:
+            continue
+        flags, cas, *tokens = facts
+        if not tokens:
+            found[key] = value, int(flags[1:])
+        elif b"W" in tokens and answer.connection is not None:
+            answer.connection.tell(b"md %b I C%b\r\n" % (key, cas[1:]), 1)
+
+
+def _look_at_none(keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
+    """One that nobody waited for any longer."""
+    _look({}, Answer(keys, replies, connection))
 
 
 def _give_back(keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
