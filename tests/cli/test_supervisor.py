@@ -183,6 +183,23 @@ async def test_asking_twice_to_stop_kills_at_once(places: Places, said: Said, tm
         await stopping
 
 
+async def test_what_it_announces_has_been_said_when_it_is_running(
+    running: Supervisor, places: Places, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever started it shows what it says until it is."""
+    phases: list[str] = []
+    monkeypatch.setattr(said, "line", lambda text: phases.append(phase(places)))
+    running.running("it is at", "  and there")
+    assert phases == ["starting", "starting"]
+    assert phase(places) == "running"
+
+
+def phase(places: Places) -> str:
+    known = state.read(places)
+    assert known is not None
+    return known.phase
+
+
 async def test_a_child_that_never_gets_ready_fails_the_start_with_its_last_words(running: Supervisor) -> None:
     never = file_exists(Path("/nowhere"))
     with pytest.raises(StartFailed, match=r"(?s)broken ended 3 times before it was ready.*no such option"):

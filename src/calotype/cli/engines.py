@@ -155,8 +155,7 @@ async def _run(name: str, places: Places, shown: Progress) -> None:
         asyncio.get_running_loop().add_signal_handler(number, supervisor.ask_to_stop)
     try:
         await engine.start(supervisor, places, shown)
-        supervisor.running()
-        shown.line(f"{name} answers at {engine.address(places)}")
+        supervisor.running(f"{name} answers at {engine.address(places)}")
         await supervisor.wait_until_asked_to_stop()
     except Stopped:
         pass

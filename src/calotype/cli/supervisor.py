@@ -222,8 +222,10 @@ class Supervisor:
         self._regions = list(regions)
         self._save()
 
-    def running(self) -> None:
-        """All of it is up."""
+    def running(self, *announcement: str) -> None:
+        """All of it is up. Who waits for that reads the announcement, so it has been made by then."""
+        for line in announcement:
+            self._progress.line(line)
         self._enter("running")
 
     async def wait_until_asked_to_stop(self) -> None:

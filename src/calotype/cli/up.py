@@ -185,9 +185,7 @@ async def _supervise(
         site = await provide_databases(supervisor, places, site, wanted, shown)
         regions = site_regions.here(places, site, webs)
         await serve(supervisor, places, regions, shown, demo=demo)
-        supervisor.running()
-        for line in _announcement(places, regions):
-            shown.line(line)
+        supervisor.running(*_announcement(places, regions))
         await supervisor.wait_until_asked_to_stop()
     except Stopped:
         pass
