@@ -109,10 +109,11 @@ def _way(ours: bool) -> Iterator[None]:
     from calotype.web.patches import Attribute
     from calotype.web.request import SiteRequest
 
-    djangos = Attribute(SiteRequest, "close", HttpRequest.close), Attribute(
-        pages, "rendered", render_to_string
-    )
-    changed = () if ours else djangos
+    djangos = [
+        Attribute(SiteRequest, "close", HttpRequest.close),
+        Attribute(pages, "rendered", render_to_string),
+    ]
+    changed = [] if ours else djangos
     for each in changed:
         each.apply()
     try:

@@ -40,6 +40,15 @@ async def frozen(cache: Cache, own_memcached: RunningMemcached) -> AsyncIterator
     yield cache
 
 
+@pytest.fixture
+async def frozen_with_stale(cache: Cache, own_memcached: RunningMemcached) -> AsyncIterator[Cache]:
+    """The same, where what is there is marked stale."""
+    assert await cache.set(KEY, b"one")
+    await cache.invalidate({KEY: None})
+    own_memcached.freeze()
+    yield cache
+
+
 READS: list[Callable[[Cache], Awaitable[object]]] = [
     lambda cache: cache.get(KEY),
     lambda cache: cache.lease_many([KEY]),
@@ -117,14 +126,11 @@ async def won(cache: Cache, *keys: Key) -> None:
 
 @pytest.mark.parametrize("ends", ["with its time", "with its deadline", "by being cancelled"])
 async def test_a_lease_that_a_frozen_server_gives_to_who_has_gone_is_given_back(
-    frozen: Cache, own_memcached: RunningMemcached, ends: str
+    frozen_with_stale: Cache, own_memcached: RunningMemcached, ends: str
 ) -> None:
     """When it is thawed it does what it was asked; else what is stale would be shown until its end, and nobody fill it."""
-    own_memcached.thaw()
-    await frozen.invalidate({KEY: None})
-    own_memcached.freeze()
     with deadline(0.05 if ends == "with its deadline" else 5):
-        asking = asyncio.ensure_future(frozen.lease_many([KEY]))
+        asking = asyncio.ensure_future(frozen_with_stale.lease_many([KEY]))
     if ends == "by being cancelled":
         await asyncio.sleep(0.02)
         asking.cancel()
@@ -132,8 +138,8 @@ async def test_a_lease_that_a_frozen_server_gives_to_who_has_gone_is_given_back(
     else:
         assert (await asking).away == [KEY]
     own_memcached.thaw()
-    await answering(frozen)
-    await won(frozen, KEY)
+    await answering(frozen_with_stale)
+    await won(frozen_with_stale, KEY)
 
 
 async def test_leases_that_came_while_another_server_was_waited_for_are_given_back(
@@ -155,17 +161,16 @@ async def test_leases_that_came_while_another_server_was_waited_for_are_given_ba
 
 @pytest.mark.parametrize("read", [Cache.get_many, Cache.look_many])
 async def test_a_read_without_leases_that_was_cancelled_takes_none_along(
-    frozen: Cache, own_memcached: RunningMemcached, read: Callable[[Cache, list[Key]], Awaitable[object]]
+    frozen_with_stale: Cache,
+    own_memcached: RunningMemcached,
+    read: Callable[[Cache, list[Key]], Awaitable[object]],
 ) -> None:
-    own_memcached.thaw()
-    await frozen.invalidate({KEY: None})
-    own_memcached.freeze()
-    asking = asyncio.ensure_future(read(frozen, [KEY]))
+    asking = asyncio.ensure_future(read(frozen_with_stale, [KEY]))
     await asyncio.sleep(0.02)
     asking.cancel()
     await asyncio.wait([asking])
     own_memcached.thaw()
-    await won(frozen, KEY)
+    await won(frozen_with_stale, KEY)
 
 
 async def test_a_lease_is_given_back_on_a_connection_that_was_given_up_meanwhile(

@@ -178,9 +178,8 @@ def test_what_rabbitmq_has_confirmed_outlives_it(dsn: str, short_directory: Path
         sent = [str(number) for number in range(20)]
         for what in sent:
             broker.send(says(Say(what)))
-        time.sleep(
-            2
-        )  # RabbitMQ 3.10: a queue whose node dies within a second of its making finds no leader again
+        # RabbitMQ 3.10: a queue whose node dies within a second of its making finds no leader again
+        time.sleep(2)
         server.kill()
         with pytest.raises(BrokerUnavailable):
             broker.send(says(Say("lost")))

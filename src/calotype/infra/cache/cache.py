@@ -159,8 +159,7 @@ class Cache:
             flags,
             value,
         )
-        lease.connection.tell(command, 1)
-        self.metrics.fills += 1
+        self.metrics.fills += lease.connection.tell(command, 1)
 
     def release(self, key: Key, lease: Lease) -> None:
         """Give a lease back unused, so that the next reader wins one at once. Not waited for."""
@@ -305,9 +304,9 @@ def _take(found: dict[Key, bytes], answer: Answer) -> None:
         answer.connection.tell(_REMOVE.of(won), len(won))
 
 
-def _take_none(keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
+def _take_none(late: Answer) -> None:
     """A plain read that nobody waited for any longer."""
-    _take({}, Answer(keys, replies, connection))
+    _take({}, late)
 
 
 def _look(found: dict[Key, tuple[bytes, int]], answer: Answer) -> None:
@@ -322,16 +321,16 @@ def _look(found: dict[Key, tuple[bytes, int]], answer: Answer) -> None:
             answer.connection.tell(b"md %b I C%b\r\n" % (key, cas[1:]), 1)
 
 
-def _look_at_none(keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
+def _look_at_none(late: Answer) -> None:
     """One that nobody waited for any longer."""
-    _look({}, Answer(keys, replies, connection))
+    _look({}, late)
 
 
-def _give_back(keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
+def _give_back(late: Answer) -> None:
     """The leases that were won when nobody waited for them any longer."""
-    for key, (_, flags, _) in zip(keys, replies, strict=True):
-        if b"W" in flags:
-            _release(key, connection, flags[0][1:])
+    for key, (_, flags, _) in zip(late.keys, late.replies or (), strict=False):
+        if b"W" in flags and late.connection is not None:
+            _release(key, late.connection, flags[0][1:])
 
 
 def _release(key: Key, connection: Connection, cas: bytes) -> None:

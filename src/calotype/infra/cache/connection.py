@@ -95,10 +95,13 @@ class Connection(asyncio.Protocol):
         self._queue(commands, _Waiting(future, amount, late))
         return future
 
-    def tell(self, commands: bytes, amount: int) -> None:
-        """Send `amount` whole commands whose replies change nothing, even to a server that was given up. They may be lost."""
-        if self.heard and self._under_way <= QUEUE_LIMIT:
-            self._queue(commands, _Waiting(None, amount, None))
+    def tell(self, commands: bytes, amount: int) -> bool:
+        """Send `amount` whole commands whose replies change nothing, even to a server that was given up. Whether they were
+        sent: not when the connection is gone or too much is under way."""
+        if not self.heard or self._under_way > QUEUE_LIMIT:
+            return False
+        self._queue(commands, _Waiting(None, amount, None))
+        return True
 
     def _queue(self, commands: bytes, waiting: _Waiting) -> None:
         if not self._out:

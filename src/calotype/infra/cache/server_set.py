@@ -34,9 +34,6 @@ class Command:
 
 type _Replies = asyncio.Future[list[Reply]]
 
-type LateAnswer = Callable[[Sequence[Key], Connection, list[Reply]], None]
-"""What is done with the replies about some keys that nobody waits for any longer."""
-
 
 class Answer(NamedTuple):
     """What one server said to its share of the keys, reply by reply; None of it when the server is away."""
@@ -44,6 +41,10 @@ class Answer(NamedTuple):
     keys: Sequence[Key]
     replies: list[Reply] | None
     connection: Connection | None
+
+
+type LateAnswer = Callable[[Answer], None]
+"""What is done with an answer that nobody waits for any longer."""
 
 
 class ServerSet:
@@ -75,7 +76,7 @@ class ServerSet:
                 await _first_connections([server for server, _ in shares])
                 break
         sent = [
-            (some, *_send(server, command.of(some), len(some), late and partial(late, some)))
+            (some, *_send(server, command.of(some), len(some), late and partial(_answer_late, late, some)))
             for server, some in shares
         ]
         try:
@@ -147,7 +148,11 @@ def _hand_over(
         if connection is None or future is None or future.cancel() or future.cancelled():
             continue
         if future.exception() is None:
-            late(some, connection, future.result())
+            late(Answer(some, future.result(), connection))
+
+
+def _answer_late(late: LateAnswer, keys: Sequence[Key], connection: Connection, replies: list[Reply]) -> None:
+    late(Answer(keys, replies, connection))
 
 
 def _send(
