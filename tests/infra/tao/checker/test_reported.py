@@ -1,140 +1,23 @@
-"""The consistency checker over real logs and a real memcached: what it reports, and what it does not."""
+"""What the consistency checker reports over real logs and a real memcached, and what it does not."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from calotype.infra.cache import Cache, Key
-from calotype.infra.invalidation import (
-    Consumer,
-    PublicationMissing,
-    RegionCache,
-)
+from calotype.infra.cache import Key
 from calotype.infra.shards import Shards
-from calotype.infra.tao import Edge, Graph, records_of
-from calotype.infra.tao.check import shards_by_pool
-from calotype.infra.tao.consistency import (
-    GONE,
-    GraphLog,
-    Inconsistency,
-    Problem,
-    Report,
-    Watched,
-    check_consistency,
-)
+from calotype.infra.tao import Edge, Graph
+from calotype.infra.tao.consistency import GONE, GraphLog, check_consistency
 from calotype.infra.tao.consistency.kinds import COMPARED
 from calotype.infra.tao.keys import edge_key, list_key, long_list_key, object_key
 from calotype.infra.tao.prefix import Prefix
-from tests.conftest import NewSite
-from tests.infra.tao.cached import cached_graph
-from tests.infra.tao.world import FOLLOWED_BY, FOLLOWS, MUTES, Note, Person
-from tests.memcached import RunningMemcached, running_memcached
-from tests.site import Site
+from tests.infra.tao.checker.checking import check, entry, put, region, space, the
+from tests.infra.tao.world import MUTES, Person
 
 pytestmark = pytest.mark.memcached
-
-_regions = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-async def shards(new_site: NewSite) -> AsyncIterator[Shards]:
-    """Of a site that nobody else writes to."""
-    site: Site = await new_site("together")
-    async with Shards(site.control_dsn, site.servers) as shards:
-        yield shards
-
-
-@pytest.fixture(scope="module")
-def memcached(short_directory: Path) -> Iterator[RunningMemcached]:
-    """One where nobody else publishes positions of logs."""
-    with running_memcached(short_directory) as (one,):
-        yield one
-
-
-@pytest.fixture
-async def graph(shards: Shards, memcached: RunningMemcached) -> AsyncIterator[Graph]:
-    """In a region whose logs nobody follows: whatever is put into its cache stays as it is."""
-    async with cached_graph(shards, memcached.address) as graph:
-        yield graph
-
-
-def logs_of(shards: Shards) -> dict[str, Watched]:
-    return {pool.name: GraphLog(pool, some) for pool, some in shards_by_pool(shards).items()}
-
-
-async def check(
-    graph: Graph,
-    meanwhile: Callable[[], Awaitable[None]],
-    *,
-    scales_s: tuple[float, ...] = (0.1,),
-    sample: int = 1_000,
-    writing_s: float = 1.0,
-) -> Report:
-    """What is found while `meanwhile` runs, for `writing_s`, and at each scale after it."""
-    cache = region(graph).cache
-    before = await slots(graph)
-    checking = asyncio.create_task(
-        check_consistency(
-            logs_of(graph.shards),
-            {"a": cache},
-            "calotype",
-            scales_s=scales_s,
-            duration_s=max(scales_s) + writing_s,
-            sample=sample,
-        )
-    )
-
-    async def watched() -> bool:
-        return all(held - before[log] for log, held in (await slots(graph)).items())
-
-    while not checking.done() and not await watched():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    await meanwhile()
-    return await checking
-
-
-async def slots(graph: Graph) -> dict[str, set[str]]:
-    """Of each log those that a watcher holds and of which nothing is missed that is written from now on."""
-    ready = "slot_name like 'watch%' and database = current_database() and confirmed_flush_lsn is not null"
-    return {
-        log: {
-            str(row[0])
-            for row in await pool.fetch(f"select slot_name from pg_replication_slots where {ready}")
-        }
-        for log, pool in graph.shards.pools.items()
-    }
-
-
-def region(graph: Graph) -> RegionCache:
-    assert graph.cache is not None
-    return graph.cache
-
-
-def space(graph: Graph, shard: int = 0) -> bytes:
-    return region(graph).progress.spaces[graph.shards.pool("people", shard).name]
-
-
-async def entry(graph: Graph, key: Key) -> tuple[bytes, int]:
-    return (await region(graph).cache.look_many([key]))[key]
-
-
-async def put(graph: Graph, key: Key, value: bytes, version: int) -> None:
-    """As a fill does, whatever is there."""
-    command = b"ms %b %d F%d\r\n%b\r\n" % (key, len(value), version, value)
-    await region(graph).cache.servers.one(key, command)
-
-
-def the(report: Report, problem: Problem, key: Key) -> Inconsistency:
-    """The one about this key, from the log if it was chosen at random too. Others are about other entries of the test."""
-    found = [one for one in report.inconsistencies if (one.problem, one.key) == (problem, key.decode())]
-    return next((one for one in found if one.committed_ms is not None), found[0])
 
 
 # --- What is wrong ----------------------------------------------------------------------------------------------------
@@ -369,115 +252,3 @@ async def test_entries_of_another_release_are_not_compared(graph: Graph) -> None
     report = await check(graph, write)
     assert [one.key for one in report.inconsistencies] == []
     assert not report.lasting()
-
-
-@asynccontextmanager
-async def followed(graph: Graph, address: str) -> AsyncIterator[Graph]:
-    """The same graph in a region whose logs are followed as they are in operation."""
-    name = f"checked{next(_regions)}"
-    consumers = [
-        Consumer(log, name, pool.dsn, pool.dsn, "calotype", [Cache([address])], records_of)
-        for log, pool in graph.shards.pools.items()
-    ]
-    tasks = [asyncio.create_task(consumer.run()) for consumer in consumers]
-    try:
-        async with asyncio.timeout(20):
-            while not all(consumer.position.applied_lsn for consumer in consumers):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        async with RegionCache(Cache([address]), graph.shards.pools) as cache:
-            yield Graph(graph.shards, cache)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-async def test_nothing_is_stale_while_people_write_and_read(
-    graph: Graph, memcached: RunningMemcached
-) -> None:
-    people = [(await graph.obj_add(Person(f"p{n}"), shard=n % 4)).id for n in range(8)]
-    async with followed(graph, memcached.address) as followed_graph:
-
-        async def person(id_: int) -> None:
-            until = time.monotonic() + 2.5
-            for n in itertools.count():
-                other = people[n % len(people)]
-                await followed_graph.obj_update(Person, id_, cats=n)
-                await followed_graph.assoc_add(FOLLOWS, id_, other, data=Note(n))
-                await followed_graph.obj_get_many(Person, people)
-                await followed_graph.assoc_range(FOLLOWED_BY, other, 0, 20)
-                await followed_graph.assoc_range(FOLLOWS, id_, 0, 100)
-                await followed_graph.assoc_get(FOLLOWS, id_, people)
-                await followed_graph.assoc_count_many(FOLLOWED_BY, people)
-                await followed_graph.assoc_del(FOLLOWS, id_, other)
-                if time.monotonic() > until:
-                    return
-
-        async def write() -> None:
-            await asyncio.gather(*map(person, people))
-
-        report = await check(followed_graph, write, scales_s=(0.3, 1.0), writing_s=2.5)
-    assert report.inconsistencies == []
-    assert [scale.after_s for scale in report.scales.values() if scale.checked <= 100] == [], report.scales
-    assert report.unfollowed == []
-
-
-# --- What goes wrong with the check itself ----------------------------------------------------------------------------
-
-
-async def test_a_log_that_is_cut_off_is_followed_again(graph: Graph) -> None:
-    node = await graph.obj_add(Person("p"), shard=0)
-    key = object_key(space(graph), node.id)
-    pool = graph.shards.pool("people", 0)
-
-    async def write() -> None:
-        await pool.fetch(
-            "select pg_terminate_backend(pid) from pg_stat_replication where application_name = 'calotype watcher'"
-        )
-        await graph.obj_get(Person, node.id)
-        old = await entry(graph, key)
-        for cats in range(20):
-            await graph.obj_update(Person, node.id, cats=cats)
-            await put(graph, key, *old)
-            await asyncio.sleep(0.1)
-
-    report = await check(graph, write, scales_s=(0.2, 1.5))
-    found = the(report, "older version", key)
-    assert found.committed_ms is not None
-
-
-async def test_the_slot_ends_with_the_check(graph: Graph) -> None:
-    pool = graph.shards.pool("people", 0)
-
-    async def nothing() -> None:
-        rows = await pool.fetch("select temporary from pg_replication_slots where slot_name like 'watch%'")
-        assert [row[0] for row in rows if row[0]]
-
-    await check(graph, nothing)
-    left = (
-        "select 1 from pg_replication_slots where slot_name like 'watch%' and database = current_database()"
-    )
-    async with asyncio.timeout(5):
-        while await pool.fetch(left):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
-async def test_a_log_that_is_not_published_is_said_not_to_be(graph: Graph) -> None:
-    pool = graph.shards.pool("people", 0)
-    with pytest.raises(PublicationMissing):
-        await check_consistency(
-            {pool.name: GraphLog(pool, [])}, {}, "no such publication", scales_s=(0.1,), duration_s=5
-        )
-
-
-async def test_a_region_whose_position_is_not_known_is_named(graph: Graph) -> None:
-    pool = graph.shards.pool("people", 0)
-    report = await check_consistency(
-        {"nobody follows this": GraphLog(pool, [0])},
-        {"a": region(graph).cache},
-        "calotype",
-        scales_s=(0.1,),
-        duration_s=0.5,
-    )
-    assert report.unfollowed == [("a", "nobody follows this")]
-    assert report.checked == 0
